@@ -1,0 +1,33 @@
+/// The program's own thread pool: one parallel region at a time, static partition, same thread count = same result.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+namespace lorikeet {
+
+/// Workers that wait for parallel regions. parallel_for may be called from one thread at a time (others wait).
+/// Exceptions thrown by the body are rethrown in the caller (the first one).
+class ThreadPool {
+ public:
+  /// `threads` >= 1 counts the calling thread too.
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+  int threads() const { return threads_; }
+  /// Calls body(task, thread) for task = 0..tasks-1; task t runs on thread t % threads (static, reproducible).
+  void run(int64_t tasks, const std::function<void(int64_t task, int thread)>& body);
+  /// Splits [0, n) into blocks of `block` and calls body(begin, end, thread) for each block.
+  void for_blocks(int64_t n, int64_t block, const std::function<void(int64_t begin, int64_t end, int thread)>& body);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+  int threads_;
+};
+
+/// Cores this process may use (affinity respected), at least 1.
+int usable_cores();
+
+}  // namespace lorikeet

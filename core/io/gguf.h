@@ -1,0 +1,60 @@
+/// GGUF v2/v3: the whole header validated into an immutable plan before any tensor byte is touched (formats.md 3).
+#pragma once
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/base/files.h"
+#include "core/models/model_config.h"
+#include "core/text/tokenizer.h"
+
+namespace lorikeet {
+
+struct GgufArray {
+  int element_type = 0;  // ggml metadata type
+  std::vector<std::string> strings;
+  std::vector<double> numbers;
+};
+using GgufValue = std::variant<int64_t, uint64_t, double, bool, std::string, GgufArray>;
+struct GgufTensor {
+  std::string name;
+  int type = 0;                // ggml type id
+  std::vector<int64_t> shape;  // Hugging Face order (slowest first)
+  uint64_t offset = 0, bytes = 0;  // absolute in the file
+};
+class GgufFile {
+ public:
+  explicit GgufFile(const std::string& path);
+  int version() const { return version_; }
+  const std::map<std::string, GgufValue>& metadata() const { return metadata_; }
+  const std::vector<GgufTensor>& tensors() const { return tensors_; }
+  const GgufTensor* find(const std::string& name) const;
+  std::span<const std::byte> bytes(const GgufTensor& t) const;
+  std::shared_ptr<const MappedFile> mapping() const { return file_; }
+  const std::string& path() const { return path_; }
+  /// Typed access: nothing when absent, InputError when of another type or out of range.
+  std::optional<std::string> text(const std::string& key) const;
+  std::optional<int64_t> integer(const std::string& key, int64_t min, int64_t max) const;
+  std::optional<double> number(const std::string& key) const;
+  std::optional<bool> boolean(const std::string& key) const;
+
+ private:
+  std::string path_;
+  int version_ = 0;
+  std::shared_ptr<const MappedFile> file_;
+  std::map<std::string, GgufValue> metadata_;
+  std::vector<GgufTensor> tensors_;
+  std::map<std::string, size_t> index_;
+};
+/// Model sizes from the metadata, checked against the tensors present. Architectures other than llama are refused by name.
+ModelConfig model_config_of_gguf(const GgufFile& file);
+GgufTokenizerData tokenizer_of_gguf(const GgufFile& file);
+/// "model.layers.0.self_attn.q_proj.weight" -> "blk.0.attn_q.weight"; empty when unknown.
+std::string gguf_name_of(const std::string& hf_name);
+std::string hf_name_of_gguf(const std::string& gguf_name);
+
+}  // namespace lorikeet

@@ -1,0 +1,83 @@
+/// Model: embedding, blocks, final norm and head of one architecture; built from a WeightSource, run on a tape.
+/// To add an architecture: write models/<name>.cpp with make_<name>() and add one line to models.cpp.
+#pragma once
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "core/autograd/tape.h"
+#include "core/base/registry.h"
+#include "core/models/model_config.h"
+#include "core/nn/linear.h"
+#include "core/ops/frozen_weight.h"
+
+namespace lorikeet {
+
+/// Where a model's tensors come from (a folder, a GGUF, a test). Names are Hugging Face names without prefix oddities:
+/// "model.layers.0.self_attn.q_proj.weight". Throws InputError for a missing tensor or a wrong shape.
+class WeightSource {
+ public:
+  virtual ~WeightSource() = default;
+  virtual bool has(const std::string& name) const = 0;
+  /// A matrix; `quantise` = true for the linear layers inside the blocks (coded as the run asks), false: as stored.
+  virtual FrozenWeightPtr matrix(const std::string& name, int64_t rows, int64_t columns, bool quantise) = 0;
+  /// A vector (norm weight, bias) as f32.
+  virtual Tensor vector(const std::string& name, int64_t size) = 0;
+};
+
+/// Documents packed one after another: positions restart at each, attention never crosses a boundary.
+struct TokenBatch {
+  std::vector<int32_t> ids;             // [T]
+  std::vector<int32_t> positions;       // [T], 0 at each document start
+  std::vector<int32_t> document_starts; // offsets, first 0, last T (cu_seqlens)
+  std::vector<int32_t> labels;          // [T]: labels[t] is the target of position t-1 within its document; -100 none
+  int64_t tokens() const { return static_cast<int64_t>(ids.size()); }
+  /// Number of real targets (labels >= 0 that are not first of their document).
+  int64_t target_tokens() const;
+};
+
+enum class CheckpointPolicy { none, full };  // gradient checkpointing per block
+struct ForwardOptions {
+  CheckpointPolicy policy = CheckpointPolicy::none;
+  bool training = false;     // adapter dropout on
+  uint64_t dropout_seed = 0; // seed and counter of the step: masks are f(seed, layer, element)
+};
+
+/// Keys and values of one sequence for generation, [capacity, kv_heads, head_dim] f32 a layer.
+struct KvCache {
+  std::vector<Tensor> keys, values;
+  int64_t length = 0, capacity = 0;
+};
+
+class Model {
+ public:
+  virtual ~Model() = default;
+  const ModelConfig& config() const { return config_; }
+  /// Final hidden states after the last norm, [T, C].
+  virtual Var forward(Tape& tape, const TokenBatch& batch, const ForwardOptions& options) = 0;
+  /// Next positions of several sequences at once without a tape: ids[i] are appended to caches[i].
+  /// Returns the final hidden state of the last token of each sequence, [sequences, C].
+  virtual Tensor forward_cached(Context& cx, const std::vector<std::vector<int32_t>>& ids, const std::vector<KvCache*>& caches) = 0;
+  virtual KvCache make_cache(int64_t capacity) const = 0;
+  /// The output head [V, C]: lm_head or the tied embedding.
+  virtual const FrozenWeight& head() const = 0;
+  /// All linear layers of the blocks in order of their names in the file; methods attach adapters to them.
+  virtual std::vector<Linear*> linears() = 0;
+  /// Bytes of all frozen weights held.
+  virtual uint64_t weight_bytes() const = 0;
+
+ protected:
+  ModelConfig config_;
+};
+
+using ModelFactory = std::unique_ptr<Model> (*)(const ModelConfig&, WeightSource&, std::stop_token);
+const Registry<ModelFactory>& models();
+/// Full logits [T, V] in f32 of given hidden states, for scoring and tests (not for training).
+Tensor logits_of(Context& cx, const Model& model, const Tensor& hidden);
+/// The names of the quantised matrices of a config with their shapes, in file order (for planning without weights).
+struct LinearShape { std::string name; int64_t rows, columns; };
+std::vector<LinearShape> linear_shapes(const ModelConfig& config);
+
+}  // namespace lorikeet

@@ -1,0 +1,42 @@
+/// Linear: a frozen weight in any format, an optional bias, and by method an adapter.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "core/autograd/tape.h"
+#include "core/ops/frozen_weight.h"
+
+namespace lorikeet {
+
+/// y += scale * dropout(x) A^T B^T (Hu et al. 2021, arXiv:2106.09685). A [R, in], B [out, R], f32, trained.
+struct LoraAdapter {
+  Var a, b;
+  float scale = 1;
+  float dropout = 0;
+  bool enabled = true;
+};
+
+class Linear {
+ public:
+  Linear(std::string name, FrozenWeightPtr weight, Tensor bias) : name_(std::move(name)), weight_(std::move(weight)), bias_(std::move(bias)) {}
+  /// Module name as PEFT and transformers know it: "model.layers.0.self_attn.q_proj".
+  const std::string& name() const { return name_; }
+  const FrozenWeight& weight() const { return *weight_; }
+  const Tensor& bias() const { return bias_; }  // undefined when there is none
+  int64_t in_features() const { return weight_->columns(); }
+  int64_t out_features() const { return weight_->rows(); }
+  LoraAdapter* adapter() { return adapter_.get(); }
+  const LoraAdapter* adapter() const { return adapter_.get(); }
+  void set_adapter(std::unique_ptr<LoraAdapter> adapter) { adapter_ = std::move(adapter); }
+
+ private:
+  std::string name_;
+  FrozenWeightPtr weight_;
+  Tensor bias_;
+  std::unique_ptr<LoraAdapter> adapter_;
+};
+
+/// The op on the tape: y = x W^T (+ bias) (+ adapter). `layer_stream` and `dropout_seed` pick the dropout mask.
+Var linear(Tape& tape, const Linear& layer, const Var& x, bool training, uint64_t dropout_seed);
+
+}  // namespace lorikeet

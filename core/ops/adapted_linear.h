@@ -1,0 +1,42 @@
+/// Linear layer over a frozen weight with an optional low-rank adapter: y = x W^T + bias + scale * (x~ A^T) B^T with
+/// x~ = dropout(x) (Hu et al. 2021, arXiv:2106.09685; QLoRA: Dettmers et al. 2023, arXiv:2305.14314).
+/// The weight is decoded in panels of rows into scratch, never as a whole matrix. Backward (kernels.md 2.1 order):
+/// u = scale * dy B; dA += u^T x~; dB += scale * dy^T (x~ A^T); dx = dy W + mask(u A). No gradient for W.
+#pragma once
+#include "core/ops/frozen_weight.h"
+#include "core/tensor/context.h"
+#include "core/tensor/kernel_slot.h"
+
+namespace lorikeet {
+struct AdaptedLinearArgs {
+  const Tensor& x;        // [T, in] f32 | f64
+  const FrozenWeight& w;  // [out, in]
+  const Tensor* bias;     // [out] or null
+  Tensor& y;              // [T, out], overwritten
+  // Adapter: all null or all set.
+  const Tensor* a;        // [R, in] type of x
+  const Tensor* b;        // [out, R]
+  double scale;
+  Tensor* h;              // [T, R] x~ A^T, kept for the gradient; required with an adapter
+  double dropout;         // 0: x~ = x; else inverted dropout, mask = f(seed, element index)
+  uint64_t dropout_seed;
+};
+struct AdaptedLinearBackwardArgs {
+  const Tensor& dy;       // [T, out]
+  const Tensor& x;        // [T, in]
+  const FrozenWeight& w;
+  const Tensor* a; const Tensor* b; const Tensor* h;
+  double scale, dropout;
+  uint64_t dropout_seed;
+  Tensor* dx;             // [T, in] overwritten (or added to with accumulate_dx); null: not needed
+  bool accumulate_dx;
+  Tensor* da;             // [R, in] added to; null without adapter
+  Tensor* db;             // [out, R] added to
+};
+void adapted_linear(Context& cx, const AdaptedLinearArgs& a);
+void adapted_linear_backward(Context& cx, const AdaptedLinearBackwardArgs& a);
+using AdaptedLinearFn = void (*)(Context&, const AdaptedLinearArgs&);
+using AdaptedLinearBackwardFn = void (*)(Context&, const AdaptedLinearBackwardArgs&);
+KernelSlot<AdaptedLinearFn>& adapted_linear_slot();
+KernelSlot<AdaptedLinearBackwardFn>& adapted_linear_backward_slot();
+}  // namespace lorikeet

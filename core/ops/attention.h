@@ -1,0 +1,48 @@
+/// Causal attention inside packed documents with grouped key/value heads; never stores T x T.
+/// S = scale q k^T, LSE per row, O = exp(S - LSE) v, computed in blocks with a running maximum (Dao 2023,
+/// arXiv:2307.08691). Backward recomputes S block by block: D = sum(dO O), dS = P (dP - D). Deterministic: every output
+/// element is summed by one task in a fixed order, whatever the number of threads.
+#pragma once
+#include "core/tensor/context.h"
+#include "core/tensor/kernel_slot.h"
+
+namespace lorikeet {
+struct AttentionShape {
+  int64_t heads, kv_heads, head_dim;  // heads % kv_heads == 0
+  double scale;                       // usually 1/sqrt(head_dim)
+};
+struct AttentionArgs {
+  const Tensor& q;                // [T, heads * D] f32 | f64 (row stride may exceed the width)
+  const Tensor& k;                // [T, kv_heads * D]
+  const Tensor& v;                // [T, kv_heads * D]
+  const Tensor& document_starts;  // [documents + 1] i32: 0 .. T, rising
+  Tensor& o;                      // [T, heads * D]
+  Tensor* lse;                    // [T, heads] type of q, kept for the gradient; null when not training
+  AttentionShape shape;
+};
+struct AttentionBackwardArgs {
+  const Tensor& d_o;
+  const Tensor& q; const Tensor& k; const Tensor& v; const Tensor& o; const Tensor& lse;
+  const Tensor& document_starts;
+  Tensor& dq; Tensor& dk; Tensor& dv;  // overwritten
+  AttentionShape shape;
+};
+/// New tokens of one sequence against its cache: query i (of n) sees keys 0 .. past + i.
+struct AttentionCachedArgs {
+  const Tensor& q;      // [n, heads * D]
+  const Tensor& keys;   // [>= past + n, kv_heads * D], rows past.. already hold the new keys
+  const Tensor& values;
+  Tensor& o;            // [n, heads * D]
+  int64_t past;
+  AttentionShape shape;
+};
+void attention(Context& cx, const AttentionArgs& a);
+void attention_backward(Context& cx, const AttentionBackwardArgs& a);
+void attention_cached(Context& cx, const AttentionCachedArgs& a);
+using AttentionFn = void (*)(Context&, const AttentionArgs&);
+using AttentionBackwardFn = void (*)(Context&, const AttentionBackwardArgs&);
+using AttentionCachedFn = void (*)(Context&, const AttentionCachedArgs&);
+KernelSlot<AttentionFn>& attention_slot();
+KernelSlot<AttentionBackwardFn>& attention_backward_slot();
+KernelSlot<AttentionCachedFn>& attention_cached_slot();
+}  // namespace lorikeet

@@ -1,0 +1,16 @@
+/// Row gather: y[t] = table[ids[t]]. The table is frozen; there is no gradient.
+#pragma once
+#include "core/ops/frozen_weight.h"
+#include "core/tensor/context.h"
+#include "core/tensor/kernel_slot.h"
+
+namespace lorikeet {
+struct EmbeddingArgs {
+  const FrozenWeight& table;  // [V, C]
+  const Tensor& ids;          // [T] i32, each in [0, V): checked
+  Tensor& y;                  // [T, C] f32 | f64
+};
+void embedding(Context& cx, const EmbeddingArgs& a);
+using EmbeddingFn = void (*)(Context&, const EmbeddingArgs&);
+KernelSlot<EmbeddingFn>& embedding_slot();
+}  // namespace lorikeet

@@ -1,0 +1,35 @@
+/// FrozenWeight: what an op sees of a weight that is stored in any format (NF4, Q4_1, bf16, ...): a matrix
+/// [rows, columns] that can decode a range of its rows. The formats themselves live in core/quant.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "core/tensor/dtype.h"
+
+namespace lorikeet {
+
+class FrozenWeight {
+ public:
+  virtual ~FrozenWeight() = default;
+  int64_t rows() const { return rows_; }        // output features
+  int64_t columns() const { return columns_; }  // input features
+  virtual std::string_view format() const = 0;  // a name of core/quant/weight_formats.cpp
+  virtual DeviceType device() const { return DeviceType::cpu; }
+  /// Bytes held in memory (or mapped) for this weight, scales and tables included.
+  virtual uint64_t bytes() const = 0;
+  /// Decodes rows [row, row + count) to f32, row-major, `out_stride` elements between rows. Thread-safe, allocates
+  /// nothing. Rounding is exactly the format's: f32 arithmetic in the order its reference uses.
+  virtual void decode_rows(int64_t row, int64_t count, float* out, int64_t out_stride) const = 0;
+  /// Non-null when the rows are plain contiguous f32 and need no decoding.
+  virtual const float* plain_f32() const { return nullptr; }
+
+ protected:
+  FrozenWeight(int64_t rows, int64_t columns) : rows_(rows), columns_(columns) {}
+
+ private:
+  int64_t rows_, columns_;
+};
+using FrozenWeightPtr = std::shared_ptr<const FrozenWeight>;
+
+}  // namespace lorikeet

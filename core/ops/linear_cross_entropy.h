@@ -1,0 +1,22 @@
+/// Output head and cross entropy together over target tokens only, in chunks: never more than one chunk of logits.
+/// loss_sum = sum over rows of (logsumexp(x W^T) - (x W^T)[target]); dx = weight_of_loss * (softmax - onehot) W.
+/// The head is frozen. The gradient is computed in the forward pass, since the chunk of logits is at hand.
+#pragma once
+#include "core/ops/frozen_weight.h"
+#include "core/tensor/context.h"
+#include "core/tensor/kernel_slot.h"
+
+namespace lorikeet {
+struct LinearCrossEntropyArgs {
+  const Tensor& x;          // [N, C] f32 | f64: hidden states of the positions that have a target (gathered)
+  const FrozenWeight& head; // [V, C]
+  const Tensor& targets;    // [N] i32 in [0, V): checked
+  double* loss_sum;         // sum of token losses, in f64
+  Tensor* losses;           // [N] per token, or null
+  Tensor* dx;               // [N, C] or null: no gradient
+  double gradient_scale;    // d(total)/d(token loss), for example 1 / target tokens of the optimizer step
+};
+void linear_cross_entropy(Context& cx, const LinearCrossEntropyArgs& a);
+using LinearCrossEntropyFn = void (*)(Context&, const LinearCrossEntropyArgs&);
+KernelSlot<LinearCrossEntropyFn>& linear_cross_entropy_slot();
+}  // namespace lorikeet

@@ -1,0 +1,32 @@
+/// Optimizers over named f32 parameters. To add one: write optim/<name>.cpp, add one line to optimizers.cpp.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/registry.h"
+#include "core/methods/method.h"
+
+namespace lorikeet {
+
+struct OptimizerOptions {
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
+};
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  /// One update from the gradients in the parameters' grad (missing grad = zero). Multiplies gradients by `grad_scale` (clipping) first.
+  virtual void step(Context& cx, double learning_rate, double grad_scale) = 0;
+  virtual uint64_t state_bytes() const = 0;
+  /// Named state tensors ("exp_avg.<param>", "exp_avg_sq.<param>") and the step count, for checkpoints.
+  virtual std::vector<std::pair<std::string, Tensor>> state() const = 0;
+  virtual int64_t steps_done() const = 0;
+  /// Throws RunError when a tensor is missing or has another shape.
+  virtual void load_state(const std::vector<std::pair<std::string, Tensor>>& state, int64_t steps_done) = 0;
+};
+using OptimizerFactory = std::unique_ptr<Optimizer> (*)(std::vector<NamedParameter>, const OptimizerOptions&);
+const Registry<OptimizerFactory>& optimizers();  // adamw
+/// L2 norm over all gradients, summed in f64 in a fixed order.
+double gradient_norm(const std::vector<NamedParameter>& parameters);
+
+}  // namespace lorikeet

@@ -1,0 +1,55 @@
+/// The planner: memory, time and disk of a run before it starts, by part, from headers and counts only (no weights
+/// read), and the findings a form shows. Same code for the form, `plan` and the trainer's choice of policy.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/json.h"
+#include "core/config/run_config.h"
+
+namespace lorikeet {
+
+struct Finding {
+  std::string severity;  // error | warning | note
+  std::string key;       // dotted RunConfig key the finding belongs to, or empty
+  std::string text;      // one or two sentences with figures
+  std::string fix_label; // "Train on the file as it is", or empty
+  std::string fix_key;   // setting that would mend it, with value
+  Json fix_value;
+};
+struct PlanBytes { uint64_t weights = 0, adapter = 0, optimizer = 0, activations = 0, scratch = 0, total = 0; };
+struct Plan {
+  PlanBytes bytes;                 // host memory on a CPU run
+  uint64_t available_bytes = 0;
+  bool fits = true;
+  std::string policy;              // the checkpointing policy chosen
+  double seconds = 0;              // 0 = not known yet
+  bool seconds_measured = false;
+  uint64_t disk_bytes = 0, disk_free_bytes = 0, download_bytes = 0;
+  int64_t steps = 0, total_tokens = 0, target_tokens = 0, samples = 0, longest = 0, truncated = 0, rows = 0;
+  int64_t trainable_parameters = 0, model_parameters = 0;
+  double bits_per_weight = 0;
+  std::string device, model_text, data_text;  // one line each for cards
+  std::vector<Finding> findings;
+};
+/// Keeps what is slow (model header, token counts of the data) between calls, so that each edit costs milliseconds.
+/// plan() never throws for a bad config: it becomes a finding of severity error. prepare() may take seconds: call it
+/// off the GUI thread; plan() with unprepared data gives what is known and says so in a note.
+class Planner {
+ public:
+  Planner();
+  ~Planner();
+  void prepare(const RunConfig& config);
+  bool is_prepared(const RunConfig& config) const;
+  Plan plan(const RunConfig& config) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+/// The JSON of `plan` in interface.md (and plan.json of a run).
+Json plan_to_json(const Plan& plan);
+
+}  // namespace lorikeet

@@ -1,0 +1,40 @@
+/// Context: where and how an op runs: device, threads, CPU level, scratch memory. One per job thread.
+#pragma once
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "core/base/threads.h"
+#include "core/tensor/cpu_level.h"
+#include "core/tensor/tensor.h"
+
+namespace lorikeet {
+
+class Context {
+ public:
+  /// threads = 0: all usable cores.
+  explicit Context(int threads = 0, DeviceType device = DeviceType::cpu);
+  DeviceType device() const { return device_; }
+  ThreadPool& pool() { return *pool_; }
+  int threads() const { return pool_->threads(); }
+  CpuLevel level() const { return level_; }
+  void set_level(CpuLevel level) { level_ = level; }
+  /// Scratch of at least `bytes` for a thread of the pool, kept between calls and reused; valid until the next call
+  /// with the same thread and slot. 64-byte aligned. Slots let one kernel hold several buffers.
+  void* scratch(int thread, int slot, size_t bytes);
+  /// Scratch shared by all threads of one op.
+  void* shared_scratch(int slot, size_t bytes) { return scratch(-1, slot, bytes); }
+  size_t scratch_bytes() const;
+  void release_scratch();
+  /// CUDA stream handle or null; owned by the backend.
+  void* stream = nullptr;
+
+ private:
+  struct Buffer { std::shared_ptr<void> memory; size_t bytes = 0; };
+  std::unique_ptr<ThreadPool> pool_;
+  DeviceType device_;
+  CpuLevel level_;
+  std::vector<std::vector<Buffer>> scratch_;  // [thread + 1][slot]
+};
+
+}  // namespace lorikeet

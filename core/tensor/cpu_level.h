@@ -1,0 +1,27 @@
+/// CPU levels: which instruction set the kernels use. Found once by a guarded probe, forceable for tests with
+/// --cpu-level or LORIKEET_CPU_LEVEL. One binary carries all of them.
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lorikeet {
+
+enum class CpuLevel { scalar, avx2, avx512 };  // from slowest to fastest
+std::string_view cpu_level_name(CpuLevel level);
+std::optional<CpuLevel> cpu_level_from_name(std::string_view name);
+struct CpuProbe {
+  CpuLevel best = CpuLevel::scalar;
+  std::vector<CpuLevel> available;   // slowest first
+  std::string why;                   // one sentence: what was found and why `best` was chosen
+  std::string model_name;            // from the system
+  std::vector<std::string> refused;  // "avx512: not offered by this CPU"
+};
+const CpuProbe& cpu_probe();
+/// The level kernels use now: forced by force_cpu_level(), else LORIKEET_CPU_LEVEL, else the best. Throws
+/// UnsupportedError for a level the machine lacks or an unknown name.
+CpuLevel cpu_level();
+void force_cpu_level(std::optional<CpuLevel> level);
+
+}  // namespace lorikeet

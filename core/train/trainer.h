@@ -1,0 +1,41 @@
+/// The training step. train_step() lives in trainer.cpp and nowhere else.
+/// Loss of an optimizer step = sum of token losses of all its rows / number of target tokens of all its rows.
+#pragma once
+#include <functional>
+#include <stop_token>
+#include <vector>
+
+#include "core/models/model.h"
+#include "core/optim/optimizer.h"
+
+namespace lorikeet {
+
+struct TrainerOptions {
+  double max_grad_norm = 1;  // 0: no clipping
+  CheckpointPolicy policy = CheckpointPolicy::none;
+  uint64_t seed = 42;
+};
+struct StepResult {
+  double loss = 0;       // nats per target token
+  double grad_norm = 0;  // before clipping
+  int64_t tokens = 0, target_tokens = 0;
+  bool finite = true;    // false: loss or gradient was not finite and the update was not applied
+};
+class Trainer {
+ public:
+  Trainer(Context& cx, Model& model, std::vector<NamedParameter> parameters, Optimizer& optimizer, TrainerOptions options);
+  /// One optimizer step over its micro-batches. `step` (from 0) seeds dropout. Throws Interrupted between micro-batches
+  /// when `stop` is set; the parameters are then unchanged.
+  StepResult train_step(const std::vector<TokenBatch>& micro_batches, double learning_rate, int64_t step, std::stop_token stop);
+  /// Sum of losses and number of targets without gradients.
+  std::pair<double, int64_t> evaluate(const TokenBatch& batch);
+
+ private:
+  Context& cx_;
+  Model& model_;
+  std::vector<NamedParameter> parameters_;
+  Optimizer& optimizer_;
+  TrainerOptions options_;
+};
+
+}  // namespace lorikeet
