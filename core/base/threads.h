@@ -7,7 +7,7 @@
 namespace lorikeet {
 
 /// Workers that wait for parallel regions. parallel_for may be called from one thread at a time (others wait).
-/// Exceptions thrown by the body are rethrown in the caller (the first one).
+/// Exceptions thrown by the body are rethrown in the caller (the first one). A body must not start a region itself.
 class ThreadPool {
  public:
   /// `threads` >= 1 counts the calling thread too.
