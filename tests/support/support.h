@@ -13,7 +13,7 @@ std::string data_path(const std::string& name);
 /// The real data sets handed to developers, or empty: tests on them are extra and skip with a reason.
 /// Taken from LORIKEET_SHARED_DATA, else "<source>/../shared/data" when it exists.
 std::string shared_data(const std::string& name);
-/// The default model's GGUF, or empty when it was not fetched (./studio model).
+/// The default model as a GGUF (stored references were made from it), or empty when it was not fetched (./studio model).
 std::string default_model();
 
 /// A folder removed at the end.
