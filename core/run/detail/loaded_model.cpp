@@ -1,0 +1,77 @@
+#include "core/run/detail/loaded_model.h"
+
+#include <fmt/format.h>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/json.h"
+#include "core/base/text.h"
+#include "core/io/adapter_files.h"
+#include "core/io/run_folder.h"
+
+namespace lorikeet::detail {
+namespace {
+
+// The model a run was made from, when `adapter` lies in a run folder; else empty.
+std::string base_of_run(const std::string& adapter) {
+  fs::path p = fs::absolute(adapter).lexically_normal();
+  for (int up = 0; up < 4 && !p.empty(); ++up, p = p.parent_path()) {
+    if (!RunFolder::is_run_folder(p.string())) continue;
+    const Json run = read_json_file((p / "run.json").string(), 16u << 20);
+    if (run.contains("config") && run["config"].contains("model")) return run["config"]["model"].value("path", "");
+  }
+  return {};
+}
+
+std::string base_of_adapter(const std::string& folder) {
+  const std::string from_run = base_of_run(folder);
+  if (!from_run.empty()) return from_run;
+  const std::string named = read_adapter(folder).spec.base_model_name;
+  return !named.empty() && fs::exists(named) ? named : std::string();
+}
+
+}  // namespace
+
+std::string adapter_folder_of(const std::string& path) {
+  for (const std::string& candidate : {path, path + "/adapter"})
+    if (fs::exists(candidate + "/adapter_config.json")) return candidate;
+  if (!fs::exists(path)) throw InputError(path, "", "no such file or folder; an adapter is a PEFT folder or a run folder");
+  throw InputError(path, "", "no adapter_config.json here or in adapter/; an adapter is a PEFT folder, a run folder or a checkpoint of one");
+}
+
+const Tokenizer& tokenizer_of(const ModelFiles& files) {
+  const TokenizerPtr t = files.tokenizer();
+  if (!t) throw InputError(files.path(), "", "has no tokenizer (tokenizer.json, tokenizer.model or GGUF metadata); text cannot be read with it");
+  return *t;
+}
+
+std::unique_ptr<ChatTemplate> template_for(const ModelFiles& files, const std::string& name) {
+  if (name.empty() || name == "auto") {
+    const std::string source = files.chat_template_source();
+    return source.empty() ? nullptr : std::make_unique<ChatTemplate>(source, files.path());
+  }
+  if (name.ends_with(".jinja")) return std::make_unique<ChatTemplate>(read_file(name, 256 << 10), name);
+  return std::make_unique<ChatTemplate>(builtin_template(name), name);
+}
+
+LoadedModel load_for_use(const LoadRequest& request, std::stop_token stop) {
+  LoadedModel out;
+  std::string model = request.model;
+  const std::string adapter = request.adapter.empty() ? std::string() : adapter_folder_of(request.adapter);
+  if (model.empty() && !adapter.empty()) model = base_of_adapter(adapter);
+  out.files = open_model(resolve_model_path(model));
+  // The adapter's own files are checked before the weights are read: a wrong one must not cost a minute.
+  AdapterFiles adapter_files;
+  if (!adapter.empty()) adapter_files = read_adapter(adapter);
+  out.cx = std::make_unique<Context>(request.threads);
+  out.model = load_model(*out.files, *out.cx, request.options, stop, request.progress);
+  out.tokenizer = out.files->tokenizer();
+  out.chat = template_for(*out.files, "auto");
+  if (!adapter.empty()) {
+    attach_adapter(*out.model, adapter_files, adapter);
+    out.has_adapter = true;
+  }
+  return out;
+}
+
+}  // namespace lorikeet::detail
