@@ -1,7 +1,11 @@
 /// The tape: ops record themselves with their own backward; backward() runs the records in reverse order.
 /// A model file therefore holds only its forward pass. Transformer blocks are the unit of gradient checkpointing.
+///
+/// Memory: a backward closure captures the very tensors it needs (never a Var for its value), so forget() may drop a
+/// Var's value as soon as the forward pass has no more use for it, and a record's memory goes when it has run.
 #pragma once
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <vector>
 
@@ -16,6 +20,7 @@ struct VarNode {
   Tensor value;
   Tensor grad;
   bool needs_grad = false;
+  bool grad_shared = false;  // grad's storage also belongs to another Var: it may be read, not written
 };
 using Var = std::shared_ptr<VarNode>;
 Var make_leaf(Tensor value, bool needs_grad);
@@ -24,23 +29,33 @@ class Tape {
  public:
   /// recording = false: forward only, nothing is kept.
   Tape(Context& cx, bool recording) : cx_(cx), recording_(recording) {}
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
   Context& context() { return cx_; }
   bool recording() const { return recording_; }
+  /// True when the tape records and any input needs a gradient: then an op must keep what its backward reads.
+  bool keeps(std::initializer_list<Var> inputs) const;
   /// A new value on the tape made by an op; needs_grad when any input needs it and the tape records.
   Var make(Tensor value, std::initializer_list<Var> inputs);
   /// Adds the backward of the op just run. It reads out->grad and calls accumulate(). Skipped when not recording or
-  /// when `out` needs no gradient.
+  /// when `out` needs no gradient. When it runs, out->value is gone already: capture tensors.
   void record(const Var& out, std::function<void(Tape&)> backward);
-  /// v.grad += g (takes g over when there is none yet). Nothing happens when v needs no gradient.
-  void accumulate(const Var& v, Tensor g);
+  /// v.grad += g. Takes g over (g may be overwritten later) unless `shared`. Nothing happens when v needs no gradient.
+  void accumulate(const Var& v, Tensor g, bool shared = false);
+  /// The gradient tensor of `v` to add into directly, made of zeros when there is none yet (parameters).
+  Tensor& grad_sum(const Var& v);
+  /// Drops the value of an intermediate result that no later op reads (see the head comment).
+  static void forget(const Var& v) { v->value = Tensor(); }
   /// Runs `block` without recording and keeps only `input`; in backward runs it again, recording, then back through
   /// it. The recomputation is bit-identical. Parameters used inside are leaves and get their gradients as usual.
   Var checkpoint(const Var& input, std::function<Var(Tape&, const Var&)> block);
-  /// Starts from out->grad = seed and clears the records as it goes (memory falls as backward proceeds).
+  /// Starts from out->grad = seed (taken over) and clears the records as it goes (memory falls as backward proceeds).
   void backward(const Var& out, Tensor seed);
+  size_t records() const { return records_.size(); }
 
  private:
   struct Record { Var out; std::function<void(Tape&)> backward; };
+  void run_records();
   Context& cx_;
   bool recording_;
   std::vector<Record> records_;

@@ -36,7 +36,7 @@ class Method {
  public:
   virtual ~Method() = default;
   /// Attaches fresh adapters. Throws ConfigError("adapter.target_modules", ...) listing the modules when nothing matches.
-  virtual void attach(Model& model, const AdapterSpec& spec) = 0;
+  virtual void attach(Model& model, const AdapterSpec& spec) const = 0;
   /// Everything trained, in a fixed order (names sorted as in the file).
   virtual std::vector<NamedParameter> parameters(Model& model) const = 0;
   /// Trainable values for a config without building it.

@@ -10,6 +10,7 @@
 #include "core/autograd/tape.h"
 #include "core/base/registry.h"
 #include "core/models/model_config.h"
+#include "core/nn/head_loss.h"
 #include "core/nn/linear.h"
 #include "core/ops/frozen_weight.h"
 
@@ -45,7 +46,7 @@ struct ForwardOptions {
   uint64_t dropout_seed = 0; // seed and counter of the step: masks are f(seed, layer, element)
 };
 
-/// Keys and values of one sequence for generation, [capacity, kv_heads, head_dim] f32 a layer.
+/// Keys and values of one sequence for generation, [capacity, kv_heads * head_dim] f32 a layer.
 struct KvCache {
   std::vector<Tensor> keys, values;
   int64_t length = 0, capacity = 0;
@@ -76,6 +77,8 @@ using ModelFactory = std::unique_ptr<Model> (*)(const ModelConfig&, WeightSource
 const Registry<ModelFactory>& models();
 /// Full logits [T, V] in f32 of given hidden states, for scoring and tests (not for training).
 Tensor logits_of(Context& cx, const Model& model, const Tensor& hidden);
+/// The positions of a batch that predict something, with their targets: row t-1 predicts labels[t].
+Targets target_rows(const TokenBatch& batch);
 /// The names of the quantised matrices of a config with their shapes, in file order (for planning without weights).
 struct LinearShape { std::string name; int64_t rows, columns; };
 std::vector<LinearShape> linear_shapes(const ModelConfig& config);

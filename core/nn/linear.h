@@ -36,7 +36,9 @@ class Linear {
   std::unique_ptr<LoraAdapter> adapter_;
 };
 
-/// The op on the tape: y = x W^T (+ bias) (+ adapter). `layer_stream` and `dropout_seed` pick the dropout mask.
+/// The op on the tape: y = x W^T (+ bias) (+ adapter). The dropout mask is f(dropout_seed, layer name, element).
+/// Kept for backward: x and h [T, R] when the layer has an adapter that is on (layers that read the same x keep it
+/// once between them), nothing otherwise.
 Var linear(Tape& tape, const Linear& layer, const Var& x, bool training, uint64_t dropout_seed);
 
 }  // namespace lorikeet

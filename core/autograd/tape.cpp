@@ -1,0 +1,92 @@
+/// Running the tape; see tape.h for the rules on who owns a gradient.
+#include "core/autograd/tape.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/ops/elementwise.h"
+
+namespace lorikeet {
+
+Var make_leaf(Tensor value, bool needs_grad) {
+  auto node = std::make_shared<VarNode>();
+  node->value = std::move(value);
+  node->needs_grad = needs_grad;
+  return node;
+}
+
+bool Tape::keeps(std::initializer_list<Var> inputs) const {
+  return recording_ && std::any_of(inputs.begin(), inputs.end(), [](const Var& v) { return v && v->needs_grad; });
+}
+
+Var Tape::make(Tensor value, std::initializer_list<Var> inputs) { return make_leaf(std::move(value), keeps(inputs)); }
+
+void Tape::record(const Var& out, std::function<void(Tape&)> backward) {
+  if (recording_ && out->needs_grad) records_.push_back({out, std::move(backward)});
+}
+
+void Tape::accumulate(const Var& v, Tensor g, bool shared) {
+  if (!v->needs_grad) return;
+  if (!v->grad.defined()) {
+    v->grad = std::move(g);
+    v->grad_shared = shared;
+    return;
+  }
+  if (!v->grad_shared) {
+    add(cx_, v->grad, g, v->grad);
+    return;
+  }
+  // The sum goes into whichever tensor is ours alone; the order of a two-term sum does not change its bits.
+  Tensor sum = shared ? Tensor::empty(g.shape(), g.dtype()) : g;
+  add(cx_, v->grad, g, sum);
+  v->grad = std::move(sum);
+  v->grad_shared = false;
+}
+
+Tensor& Tape::grad_sum(const Var& v) {
+  if (!v->grad.defined()) v->grad = Tensor::zeros(v->value.shape(), v->value.dtype());
+  return v->grad;
+}
+
+Var Tape::checkpoint(const Var& input, std::function<Var(Tape&, const Var&)> block) {
+  if (!recording_) return block(*this, input);
+  Tape silent(cx_, false);
+  // Whether parameters are used inside is not known without recording, so the output always asks for a gradient.
+  Var out = make_leaf(block(silent, make_leaf(input->value, false))->value, true);
+  record(out, [out, input, value = input->value, block = std::move(block)](Tape& tape) {
+    Tape again(tape.context(), true);
+    Var start = make_leaf(value, input->needs_grad);
+    Var end = block(again, start);
+    if (!end->needs_grad) return;
+    forget(end);
+    end->grad = std::exchange(out->grad, Tensor());
+    end->grad_shared = out->grad_shared;
+    again.run_records();
+    if (start->grad.defined()) tape.accumulate(input, start->grad, start->grad_shared);
+  });
+  return out;
+}
+
+void Tape::backward(const Var& out, Tensor seed) {
+  if (!recording_) throw RunError("backward on a tape that does not record");
+  if (!out->needs_grad) {
+    records_.clear();
+    return;
+  }
+  out->grad = std::move(seed);
+  out->grad_shared = false;
+  run_records();
+}
+
+void Tape::run_records() {
+  while (!records_.empty()) {
+    Record record = std::move(records_.back());
+    records_.pop_back();
+    forget(record.out);
+    if (record.out->grad.defined()) record.backward(*this);
+    record.out->grad = Tensor();
+  }
+}
+
+}  // namespace lorikeet

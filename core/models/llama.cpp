@@ -1,0 +1,178 @@
+/// The whole Llama decoder on the tape and, for generation, against caches. It computes in the type of its norm weights:
+/// f32 as loaded, f64 where a test's source gives f64 vectors.
+#include "core/models/llama.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/base/error.h"
+#include "core/models/llama_block.h"
+#include "core/nn/layers.h"
+#include "core/ops/elementwise.h"
+
+namespace lorikeet {
+namespace {
+
+void check_batch(const TokenBatch& b) {
+  const size_t n = b.ids.size();
+  if (n == 0 || b.positions.size() != n || b.document_starts.size() < 2 || b.document_starts.front() != 0 ||
+      b.document_starts.back() != static_cast<int32_t>(n) || (!b.labels.empty() && b.labels.size() != n))
+    throw ShapeError("forward: a batch of " + std::to_string(n) + " ids with " + std::to_string(b.positions.size()) +
+                     " positions, " + std::to_string(b.labels.size()) + " labels and " +
+                     std::to_string(b.document_starts.size()) + " document offsets does not fit together");
+  if (*std::min_element(b.positions.begin(), b.positions.end()) < 0) throw ShapeError("forward: a position is negative");
+}
+
+/// The new tokens of all sequences one after another: the linears then read each weight once for all of them.
+struct NewTokens {
+  std::vector<int32_t> ids, positions, last;  // last[i]: row of the last token of sequence i
+  std::vector<int64_t> begin;                 // row of the first token of sequence i
+};
+
+NewTokens gather_new_tokens(const std::vector<std::vector<int32_t>>& ids, const std::vector<KvCache*>& caches) {
+  if (ids.empty() || ids.size() != caches.size())
+    throw ShapeError("forward_cached: " + std::to_string(ids.size()) + " id lists for " + std::to_string(caches.size()) + " caches");
+  NewTokens out;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const KvCache& cache = *caches[i];
+    const auto n = static_cast<int64_t>(ids[i].size());
+    if (n == 0) throw ShapeError("forward_cached: sequence " + std::to_string(i) + " has no new token");
+    if (cache.length + n > cache.capacity)
+      throw RunError("the text grew to " + std::to_string(cache.length + n) + " tokens, but room was made for " +
+                     std::to_string(cache.capacity));
+    out.begin.push_back(static_cast<int64_t>(out.ids.size()));
+    out.ids.insert(out.ids.end(), ids[i].begin(), ids[i].end());
+    for (int64_t p = 0; p < n; ++p) out.positions.push_back(static_cast<int32_t>(cache.length + p));
+    out.last.push_back(static_cast<int32_t>(out.ids.size()) - 1);
+  }
+  return out;
+}
+
+class Llama final : public Model {
+ public:
+  Llama(const ModelConfig& config, WeightSource& source, const std::stop_token& stop) {
+    config_ = config;
+    embedding_ = source.matrix("model.embed_tokens.weight", config.vocab_size, config.hidden_size, false);
+    blocks_.reserve(static_cast<size_t>(config.layers));
+    for (int64_t layer = 0; layer < config.layers; ++layer) {
+      if (stop.stop_requested()) throw Interrupted("loading the model was stopped");
+      blocks_.push_back(make_llama_block(config, layer, source));
+    }
+    norm_ = source.vector("model.norm.weight", config.hidden_size);
+    head_ = config.tied_head ? embedding_ : source.matrix("lm_head.weight", config.vocab_size, config.hidden_size, false);
+  }
+
+  Var forward(Tape& tape, const TokenBatch& batch, const ForwardOptions& options) override {
+    check_batch(batch);
+    const BlockInputs in = block_inputs(batch.positions, options.training, options.dropout_seed);
+    const Tensor starts = index_tensor(batch.document_starts);
+    const AttendFn attend = [starts, shape = attention_shape()](Tape& t, const Var& q, const Var& k, const Var& v) {
+      return attention(t, q, k, v, starts, shape);
+    };
+    Var x = embedding(tape, *embedding_, index_tensor(batch.ids), norm_.dtype());
+    for (const LlamaBlock& block : blocks_) {
+      const auto run = [this, &block, in, attend](Tape& t, const Var& input) {
+        return llama_block_forward(t, block, config_, in, input, attend);
+      };
+      Var next = options.policy == CheckpointPolicy::full ? tape.checkpoint(x, run) : run(tape, x);
+      Tape::forget(x);
+      x = next;
+    }
+    Var out = rms_norm(tape, x, norm_, config_.norm_eps);
+    Tape::forget(x);
+    return out;
+  }
+
+  Tensor forward_cached(Context& cx, const std::vector<std::vector<int32_t>>& ids, const std::vector<KvCache*>& caches) override {
+    const NewTokens fresh = gather_new_tokens(ids, caches);
+    const BlockInputs in = block_inputs(fresh.positions, false, 0);
+    Tape tape(cx, false);
+    Var x = embedding(tape, *embedding_, index_tensor(fresh.ids), norm_.dtype());
+    for (size_t layer = 0; layer < blocks_.size(); ++layer) {
+      const AttendFn attend = [&](Tape& t, const Var& q, const Var& k, const Var& v) {
+        return attend_caches(t, layer, ids, fresh, caches, q, k, v);
+      };
+      x = llama_block_forward(tape, blocks_[layer], config_, in, x, attend);
+    }
+    for (size_t i = 0; i < ids.size(); ++i) caches[i]->length += static_cast<int64_t>(ids[i].size());
+    Tensor last = Tensor::empty({static_cast<int64_t>(ids.size()), config_.hidden_size}, x->value.dtype());
+    gather_rows(cx, x->value, index_tensor(fresh.last), last);
+    return rms_norm(tape, make_leaf(last, false), norm_, config_.norm_eps)->value;
+  }
+
+  KvCache make_cache(int64_t capacity) const override {
+    KvCache cache;
+    cache.capacity = capacity;
+    for (size_t layer = 0; layer < blocks_.size(); ++layer) {
+      cache.keys.push_back(Tensor::empty({capacity, config_.kv_heads * config_.head_dim}, norm_.dtype()));
+      cache.values.push_back(Tensor::empty({capacity, config_.kv_heads * config_.head_dim}, norm_.dtype()));
+    }
+    return cache;
+  }
+
+  const FrozenWeight& head() const override { return *head_; }
+
+  std::vector<Linear*> linears() override {
+    std::vector<Linear*> out;
+    for (LlamaBlock& block : blocks_)
+      for (Linear& linear : block.linears) out.push_back(&linear);
+    return out;
+  }
+
+  uint64_t weight_bytes() const override {
+    uint64_t bytes = embedding_->bytes() + (head_ == embedding_ ? 0 : head_->bytes()) + norm_.bytes();
+    for (const LlamaBlock& block : blocks_) {
+      bytes += block.input_norm.bytes() + block.post_attention_norm.bytes();
+      for (const Linear& linear : block.linears)
+        bytes += linear.weight().bytes() + (linear.bias().defined() ? linear.bias().bytes() : 0);
+    }
+    return bytes;
+  }
+
+ private:
+  static Tensor index_tensor(const std::vector<int32_t>& values) {
+    return Tensor::from<int32_t>(values, {static_cast<int64_t>(values.size())});
+  }
+
+  AttentionShape attention_shape() const {
+    return {config_.heads, config_.kv_heads, config_.head_dim, 1.0 / std::sqrt(static_cast<double>(config_.head_dim))};
+  }
+
+  BlockInputs block_inputs(const std::vector<int32_t>& positions, bool training, uint64_t dropout_seed) {
+    const int64_t needed = *std::max_element(positions.begin(), positions.end()) + 1;
+    if (!cos_sin_.defined() || cos_sin_.dim(0) < needed) {
+      // Generation asks for one more position each time; steps of 256 keep that from rebuilding the table.
+      cos_sin_ = rope_table(config_, (needed + 255) / 256 * 256, norm_.dtype());
+    }
+    return {index_tensor(positions), cos_sin_, training, dropout_seed};
+  }
+
+  Var attend_caches(Tape& tape, size_t layer, const std::vector<std::vector<int32_t>>& ids, const NewTokens& fresh,
+                    const std::vector<KvCache*>& caches, const Var& q, const Var& k, const Var& v) const {
+    Tensor o = Tensor::empty(q->value.shape(), q->value.dtype());
+    for (size_t i = 0; i < ids.size(); ++i) {
+      KvCache& cache = *caches[i];
+      const int64_t begin = fresh.begin[i], end = begin + static_cast<int64_t>(ids[i].size());
+      const int64_t past = cache.length, total = past + end - begin;
+      cache.keys[layer].slice(past, total).copy_from(k->value.slice(begin, end));
+      cache.values[layer].slice(past, total).copy_from(v->value.slice(begin, end));
+      Tensor part = o.slice(begin, end);
+      attention_cached(tape.context(), {.q = q->value.slice(begin, end), .keys = cache.keys[layer], .values = cache.values[layer],
+                                        .o = part, .past = past, .shape = attention_shape()});
+    }
+    return tape.make(o, {});
+  }
+
+  FrozenWeightPtr embedding_, head_;
+  std::vector<LlamaBlock> blocks_;
+  Tensor norm_, cos_sin_;
+};
+
+}  // namespace
+
+std::unique_ptr<Model> make_llama(const ModelConfig& config, WeightSource& source, std::stop_token stop) {
+  check_model_config(config);
+  return std::make_unique<Llama>(config, source, stop);
+}
+
+}  // namespace lorikeet

@@ -1,0 +1,57 @@
+/// The list of architectures. To add one: write models/<name>.cpp with make_<name>() and add its line here.
+#include "core/base/error.h"
+#include "core/models/llama.h"
+#include "core/models/model.h"
+#include "core/ops/adapted_linear.h"
+
+namespace lorikeet {
+
+const Registry<ModelFactory>& models() {
+  static const Registry<ModelFactory> list("architecture", {
+      {"LlamaForCausalLM", &make_llama},
+      {"MistralForCausalLM", &make_llama},
+  });
+  return list;
+}
+
+Targets target_rows(const TokenBatch& batch) {
+  Targets out;
+  size_t document = 0;
+  for (size_t t = 0; t < batch.labels.size(); ++t) {
+    while (document < batch.document_starts.size() && static_cast<size_t>(batch.document_starts[document]) < t) ++document;
+    const bool first = document < batch.document_starts.size() && static_cast<size_t>(batch.document_starts[document]) == t;
+    if (first || batch.labels[t] < 0) continue;
+    out.rows.push_back(static_cast<int32_t>(t) - 1);
+    out.targets.push_back(batch.labels[t]);
+  }
+  return out;
+}
+
+int64_t TokenBatch::target_tokens() const { return target_rows(*this).count(); }
+
+Tensor logits_of(Context& cx, const Model& model, const Tensor& hidden) {
+  Tensor logits = Tensor::empty({hidden.rows(), model.head().rows()}, hidden.dtype());
+  adapted_linear(cx, {.x = hidden, .w = model.head(), .bias = nullptr, .y = logits, .a = nullptr, .b = nullptr,
+                      .scale = 1, .h = nullptr, .dropout = 0, .dropout_seed = 0});
+  return logits.dtype() == DType::f32 ? logits : logits.to(DType::f32);
+}
+
+std::vector<LinearShape> linear_shapes(const ModelConfig& config) {
+  const int64_t c = config.hidden_size, f = config.intermediate_size;
+  const int64_t q = config.heads * config.head_dim, kv = config.kv_heads * config.head_dim;
+  std::vector<LinearShape> out;
+  for (int64_t layer = 0; layer < config.layers; ++layer) {
+    const std::string prefix = "model.layers." + std::to_string(layer);
+    const std::string attention = prefix + ".self_attn.", mlp = prefix + ".mlp.";
+    out.push_back({attention + "q_proj", q, c});
+    out.push_back({attention + "k_proj", kv, c});
+    out.push_back({attention + "v_proj", kv, c});
+    out.push_back({attention + "o_proj", c, q});
+    out.push_back({mlp + "gate_proj", f, c});
+    out.push_back({mlp + "up_proj", f, c});
+    out.push_back({mlp + "down_proj", c, f});
+  }
+  return out;
+}
+
+}  // namespace lorikeet

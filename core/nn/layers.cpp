@@ -1,0 +1,104 @@
+/// Tape wrappers around the ops. Gradient buffers are reused in place wherever the incoming one is ours alone.
+#include "core/nn/layers.h"
+
+#include "core/ops/elementwise.h"
+#include "core/ops/embedding.h"
+#include "core/ops/rms_norm.h"
+#include "core/ops/rope.h"
+#include "core/ops/swiglu.h"
+
+namespace lorikeet {
+namespace {
+
+/// Where the gradient of an op's input of the same shape as its output may be written: over the incoming gradient when
+/// no other Var holds it, else into fresh memory.
+Tensor gradient_buffer(const Var& out) {
+  return out->grad_shared ? Tensor::empty(out->grad.shape(), out->grad.dtype()) : out->grad;
+}
+
+}  // namespace
+
+Var embedding(Tape& tape, const FrozenWeight& table, const Tensor& ids, DType dtype) {
+  Tensor y = Tensor::empty({ids.size(), table.columns()}, dtype);
+  embedding(tape.context(), {.table = table, .ids = ids, .y = y});
+  return tape.make(y, {});
+}
+
+Var rms_norm(Tape& tape, const Var& x, const Tensor& weight, double eps) {
+  Tensor y = Tensor::empty(x->value.shape(), x->value.dtype()), rstd;
+  const bool keep = tape.keeps({x});
+  if (keep) rstd = Tensor::empty({x->value.rows()}, x->value.dtype());
+  rms_norm(tape.context(), {.x = x->value, .weight = weight, .y = y, .rstd = keep ? &rstd : nullptr, .eps = eps});
+  Var out = tape.make(y, {x});
+  if (!keep) return out;
+  tape.record(out, [out, x, value = x->value, weight, rstd](Tape& t) {
+    Tensor dx = gradient_buffer(out);
+    rms_norm_backward(t.context(), {.dy = out->grad, .x = value, .weight = weight, .rstd = rstd, .dx = dx});
+    t.accumulate(x, dx);
+  });
+  return out;
+}
+
+Var rope(Tape& tape, const Var& x, const Tensor& positions, const Tensor& cos_sin, int64_t head_dim) {
+  Tensor y = x->value;
+  rope(tape.context(), {.x = y, .positions = positions, .cos_sin = cos_sin, .head_dim = head_dim, .inverse = false});
+  Var out = tape.make(y, {x});
+  tape.record(out, [out, x, positions, cos_sin, head_dim](Tape& t) {
+    Tensor dx = out->grad_shared ? out->grad.clone() : out->grad;
+    rope(t.context(), {.x = dx, .positions = positions, .cos_sin = cos_sin, .head_dim = head_dim, .inverse = true});
+    t.accumulate(x, dx);
+  });
+  Tape::forget(x);
+  return out;
+}
+
+Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, const Tensor& document_starts, AttentionShape shape) {
+  const DType dtype = q->value.dtype();
+  const bool keep = tape.keeps({q, k, v});
+  Tensor o = Tensor::empty(q->value.shape(), dtype), lse;
+  if (keep) lse = Tensor::empty({q->value.rows(), shape.heads}, dtype);
+  attention(tape.context(), {.q = q->value, .k = k->value, .v = v->value, .document_starts = document_starts, .o = o,
+                             .lse = keep ? &lse : nullptr, .shape = shape});
+  Var out = tape.make(o, {q, k, v});
+  if (!keep) return out;
+  tape.record(out, [out, q, k, v, qv = q->value, kv = k->value, vv = v->value, o, lse, document_starts, shape](Tape& t) {
+    Tensor dq = Tensor::empty(qv.shape(), qv.dtype()), dk = Tensor::empty(kv.shape(), kv.dtype());
+    Tensor dv = Tensor::empty(vv.shape(), vv.dtype());
+    attention_backward(t.context(), {.d_o = out->grad, .q = qv, .k = kv, .v = vv, .o = o, .lse = lse,
+                                     .document_starts = document_starts, .dq = dq, .dk = dk, .dv = dv, .shape = shape});
+    t.accumulate(q, dq);
+    t.accumulate(k, dk);
+    t.accumulate(v, dv);
+  });
+  return out;
+}
+
+Var swiglu(Tape& tape, const Var& gate, const Var& up) {
+  const bool keep = tape.keeps({gate, up});
+  Tensor y = keep ? Tensor::empty(gate->value.shape(), gate->value.dtype()) : gate->value;
+  swiglu(tape.context(), {.gate = gate->value, .up = up->value, .y = y});
+  Var out = tape.make(y, {gate, up});
+  if (!keep) return out;
+  tape.record(out, [out, gate, up, g = gate->value, u = up->value](Tape& t) {
+    Tensor d_gate = g, d_up = u;  // the saved inputs are read here for the last time and make room for their gradients
+    swiglu_backward(t.context(), {.dy = out->grad, .gate = g, .up = u, .d_gate = d_gate, .d_up = d_up});
+    t.accumulate(gate, d_gate);
+    t.accumulate(up, d_up);
+  });
+  return out;
+}
+
+Var residual_add(Tape& tape, const Var& x, const Var& delta) {
+  Tensor y = delta->value;
+  add(tape.context(), x->value, delta->value, y);
+  Var out = tape.make(y, {x, delta});
+  tape.record(out, [out, x, delta](Tape& t) {
+    const bool both = x->needs_grad && delta->needs_grad;
+    t.accumulate(x, out->grad, both || out->grad_shared);
+    t.accumulate(delta, out->grad, both || out->grad_shared);
+  });
+  Tape::forget(delta);
+  return out;
+}
+
+}  // namespace lorikeet

@@ -1,0 +1,23 @@
+/// The other ops of a decoder block on the tape. Each says what it keeps for its backward; together with linear.h that
+/// is all a block holds between forward and backward (closed form: core/models/activation_bytes.h).
+#pragma once
+#include "core/autograd/tape.h"
+#include "core/ops/attention.h"
+#include "core/ops/frozen_weight.h"
+
+namespace lorikeet {
+
+/// y[t] = table[ids[t]] in `dtype`. Frozen: keeps nothing, needs no gradient.
+Var embedding(Tape& tape, const FrozenWeight& table, const Tensor& ids, DType dtype);
+/// Keeps x [T, C] and one value a row. `weight` has the type of x.
+Var rms_norm(Tape& tape, const Var& x, const Tensor& weight, double eps);
+/// Rotates x's own storage, so x must have no other reader. Keeps nothing but the shared positions and table.
+Var rope(Tape& tape, const Var& x, const Tensor& positions, const Tensor& cos_sin, int64_t head_dim);
+/// Keeps q, k, v, o and one value per row and head.
+Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, const Tensor& document_starts, AttentionShape shape);
+/// silu(gate) * up. Keeps gate and up; the output replaces gate when nothing is kept.
+Var swiglu(Tape& tape, const Var& gate, const Var& up);
+/// x + delta, written into delta's storage, so delta must have no other reader. Keeps nothing.
+Var residual_add(Tape& tape, const Var& x, const Var& delta);
+
+}  // namespace lorikeet

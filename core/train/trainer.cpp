@@ -1,0 +1,91 @@
+/// train_step(): forward, loss, backward over the micro-batches of one optimizer step, clipping, update.
+#include "core/train/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/base/error.h"
+#include "core/nn/head_loss.h"
+
+namespace lorikeet {
+namespace {
+
+constexpr double kClipEps = 1e-6;  // as torch.nn.utils.clip_grad_norm_
+
+/// One number for (run seed, step, micro-batch); the layers mix their names in (nn/linear.cpp).
+uint64_t dropout_seed(uint64_t seed, int64_t step, size_t micro) {
+  uint64_t x = seed;
+  for (uint64_t part : {static_cast<uint64_t>(step), static_cast<uint64_t>(micro)}) x = (x ^ part) * 0xD1342543DE82EF95ull + 1;
+  return x;
+}
+
+/// Gradients live only inside a step: dropped at its end, however it ends.
+class GradientScope {
+ public:
+  explicit GradientScope(const std::vector<NamedParameter>& parameters) : parameters_(parameters) { clear(); }
+  ~GradientScope() { clear(); }
+  GradientScope(const GradientScope&) = delete;
+  GradientScope& operator=(const GradientScope&) = delete;
+
+ private:
+  void clear() {
+    for (const NamedParameter& p : parameters_) {
+      p.var->grad = Tensor();
+      p.var->grad_shared = false;
+    }
+  }
+  const std::vector<NamedParameter>& parameters_;
+};
+
+}  // namespace
+
+Trainer::Trainer(Context& cx, Model& model, std::vector<NamedParameter> parameters, Optimizer& optimizer, TrainerOptions options)
+    : cx_(cx), model_(model), parameters_(std::move(parameters)), optimizer_(optimizer), options_(options) {}
+
+double Trainer::accumulate_gradients(const TokenBatch& batch, double gradient_scale, uint64_t seed) {
+  const Targets targets = target_rows(batch);
+  if (targets.count() == 0) return 0;  // nothing to learn from: its forward pass would change nothing
+  Tape tape(cx_, true);
+  Var hidden = model_.forward(tape, batch, {.policy = options_.policy, .training = true, .dropout_seed = seed});
+  Tensor value = hidden->value;
+  Tape::forget(hidden);
+  HeadLoss head = head_loss(cx_, model_.head(), std::move(value), targets, true, gradient_scale);
+  if (std::isfinite(head.loss_sum)) tape.backward(hidden, std::move(head.d_hidden));
+  return head.loss_sum;
+}
+
+StepResult Trainer::train_step(const std::vector<TokenBatch>& micro_batches, double learning_rate, int64_t step, std::stop_token stop) {
+  StepResult result;
+  for (const TokenBatch& batch : micro_batches) {
+    result.tokens += batch.tokens();
+    result.target_tokens += batch.target_tokens();
+  }
+  if (result.target_tokens == 0) return result;
+  const GradientScope scope(parameters_);
+  const double per_token = 1.0 / static_cast<double>(result.target_tokens);
+  double loss_sum = 0;
+  for (size_t i = 0; i < micro_batches.size(); ++i) {
+    if (stop.stop_requested()) throw Interrupted("stopped in step " + std::to_string(step) + ", before its update");
+    loss_sum += accumulate_gradients(micro_batches[i], per_token, dropout_seed(options_.seed, step, i));
+    if (!std::isfinite(loss_sum)) break;
+  }
+  result.loss = loss_sum * per_token;
+  result.grad_norm = std::isfinite(loss_sum) ? gradient_norm(parameters_) : std::nan("");
+  result.finite = std::isfinite(result.loss) && std::isfinite(result.grad_norm);
+  if (!result.finite) return result;
+  const double clip = options_.max_grad_norm > 0 ? std::min(1.0, options_.max_grad_norm / (result.grad_norm + kClipEps)) : 1.0;
+  optimizer_.step(cx_, learning_rate, clip);
+  return result;
+}
+
+std::pair<double, int64_t> Trainer::evaluate(const TokenBatch& batch) {
+  const Targets targets = target_rows(batch);
+  if (targets.count() == 0) return {0, 0};
+  Tape tape(cx_, false);
+  Var hidden = model_.forward(tape, batch, {});
+  Tensor value = hidden->value;
+  Tape::forget(hidden);
+  return {head_loss(cx_, model_.head(), std::move(value), targets, false, 0).loss_sum, targets.count()};
+}
+
+}  // namespace lorikeet
