@@ -1,0 +1,37 @@
+#include "core/tensor/context.h"
+
+#include "core/base/error.h"
+#include "core/tensor/host_arena.h"
+
+namespace lorikeet {
+
+Context::Context(int threads, DeviceType device)
+    : pool_(std::make_unique<ThreadPool>(threads > 0 ? threads : usable_cores())), device_(device), level_(cpu_level()) {
+  scratch_.resize(static_cast<size_t>(pool_->threads()) + 1);
+  for (auto& slots : scratch_) slots.resize(8);
+}
+
+void* Context::scratch(int thread, int slot, size_t bytes) {
+  Buffer& b = scratch_.at(static_cast<size_t>(thread + 1)).at(static_cast<size_t>(slot));
+  if (b.bytes < bytes) {
+    b.memory.reset();  // first give back, then ask: the two never stand side by side
+    b.bytes = 0;
+    b.memory = arena_allocate(bytes);
+    b.bytes = bytes;
+  }
+  return b.memory.get();
+}
+
+size_t Context::scratch_bytes() const {
+  size_t total = 0;
+  for (const auto& slots : scratch_)
+    for (const auto& b : slots) total += b.bytes;
+  return total;
+}
+
+void Context::release_scratch() {
+  for (auto& slots : scratch_)
+    for (auto& b : slots) b = {};
+}
+
+}  // namespace lorikeet

@@ -1,0 +1,86 @@
+// The probe asks the CPU and the system (xgetbv: does it save the wide registers?) before any wide instruction runs.
+#include "core/tensor/cpu_level.h"
+
+#include <cpuid.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+
+#include "core/base/error.h"
+#include "core/base/text.h"
+
+namespace lorikeet {
+namespace {
+
+std::optional<CpuLevel> forced;
+
+uint64_t enabled_state() {
+  unsigned a, b, c, d;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE)) return 0;
+  unsigned low, high;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (uint64_t{high} << 32) | low;
+}
+
+std::string cpu_name() {
+  std::ifstream in("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(in, line))
+    if (line.starts_with("model name")) return std::string(trim(line.substr(line.find(':') + 1)));
+  return "unknown CPU";
+}
+
+CpuProbe probe() {
+  CpuProbe p;
+  p.model_name = cpu_name();
+  p.available.push_back(CpuLevel::scalar);
+  unsigned a1 = 0, b1 = 0, c1 = 0, d1 = 0, a7 = 0, b7 = 0, c7 = 0, d7 = 0;
+  __get_cpuid(1, &a1, &b1, &c1, &d1);
+  __get_cpuid_count(7, 0, &a7, &b7, &c7, &d7);
+  const uint64_t state = enabled_state();
+  const bool avx2 = (state & 0x6) == 0x6 && (c1 & bit_FMA) && (c1 & bit_F16C) && (b7 & bit_AVX2);
+  const bool avx512 = avx2 && (state & 0xE6) == 0xE6 && (b7 & bit_AVX512F) && (b7 & bit_AVX512BW) && (b7 & bit_AVX512DQ) && (b7 & bit_AVX512VL);
+  if (avx2) p.available.push_back(CpuLevel::avx2);
+  else p.refused.push_back("avx2: this CPU or system does not offer AVX2 with FMA");
+  if (avx512) p.available.push_back(CpuLevel::avx512);
+  else p.refused.push_back("avx512: this CPU or system does not offer AVX-512 F, BW, DQ and VL");
+  p.best = p.available.back();
+  p.why = avx512 ? "AVX-512 found and enabled by the system" : avx2 ? "AVX2 with FMA found" : "no wide instructions found: plain code";
+  return p;
+}
+
+}  // namespace
+
+std::string_view cpu_level_name(CpuLevel level) {
+  return level == CpuLevel::scalar ? "scalar" : level == CpuLevel::avx2 ? "avx2" : "avx512";
+}
+
+std::optional<CpuLevel> cpu_level_from_name(std::string_view name) {
+  for (CpuLevel l : {CpuLevel::scalar, CpuLevel::avx2, CpuLevel::avx512})
+    if (cpu_level_name(l) == name) return l;
+  return std::nullopt;
+}
+
+const CpuProbe& cpu_probe() {
+  static const CpuProbe p = probe();
+  return p;
+}
+
+CpuLevel cpu_level() {
+  std::optional<CpuLevel> wanted = forced;
+  if (!wanted)
+    if (const char* set = std::getenv("LORIKEET_CPU_LEVEL"); set && *set) {
+      wanted = cpu_level_from_name(set);
+      if (!wanted) throw UnsupportedError("LORIKEET_CPU_LEVEL=" + printable(set, 40) + ": known are scalar, avx2, avx512");
+    }
+  const CpuProbe& p = cpu_probe();
+  if (!wanted) return p.best;
+  if (std::find(p.available.begin(), p.available.end(), *wanted) == p.available.end())
+    throw UnsupportedError("CPU level " + std::string(cpu_level_name(*wanted)) + " is not offered by this machine (" + p.model_name + ")");
+  return *wanted;
+}
+
+void force_cpu_level(std::optional<CpuLevel> level) { forced = level; }
+
+}  // namespace lorikeet

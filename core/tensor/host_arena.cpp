@@ -1,0 +1,198 @@
+// One reserved address range; blocks best fit by size, neighbours merged by address, the untouched end never committed.
+#include "core/tensor/host_arena.h"
+
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "core/base/error.h"
+#include "core/base/system.h"
+#include "core/base/text.h"
+
+namespace lorikeet {
+namespace {
+
+constexpr size_t kAlign = 64;
+constexpr size_t kPage = 4096;
+constexpr size_t kCheckBytes = 16u << 20;  // requests from here on are compared with the memory available
+
+class Arena {
+ public:
+  static Arena& instance() {
+    static Arena* arena = new Arena;  // never destroyed: storage may outlive static destruction order
+    return *arena;
+  }
+  void* allocate(size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    const size_t size = (bytes + kAlign - 1) / kAlign * kAlign;
+    check(size);
+    char* at = take(size);
+    used_.emplace(at, size);
+    statistics_.live_bytes += size;
+    statistics_.peak_bytes = std::max(statistics_.peak_bytes, statistics_.live_bytes);
+    return at;
+  }
+  void free(void* pointer) {
+    const std::lock_guard lock(mutex_);
+    const auto it = used_.find(static_cast<char*>(pointer));
+    const size_t size = it->second;
+    used_.erase(it);
+    statistics_.live_bytes -= size;
+    give(static_cast<char*>(pointer), size);
+  }
+  ArenaStatistics statistics() {
+    const std::lock_guard lock(mutex_);
+    ArenaStatistics s = statistics_;
+    s.span_bytes = static_cast<uint64_t>(top_ - base_);
+    return s;
+  }
+  void reset_peak() {
+    const std::lock_guard lock(mutex_);
+    statistics_.peak_bytes = statistics_.live_bytes;
+  }
+  void set_limit(uint64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    limit_ = bytes;
+  }
+  void trim() {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [at, size] : free_) drop(at, size);
+  }
+
+ private:
+  Arena() {
+    reserved_ = size_t{1} << 42;  // addresses only; the system commits a page when it is first written
+    void* range = MAP_FAILED;
+    while (reserved_ >= (size_t{1} << 32)) {
+      range = ::mmap(nullptr, reserved_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      if (range != MAP_FAILED) break;
+      reserved_ /= 2;
+    }
+    if (range == MAP_FAILED) throw OutOfMemoryError("no address range for tensors could be reserved (ulimit -v?)", reserved_, 0);
+    base_ = top_ = static_cast<char*>(range);
+  }
+  void check(size_t size) {
+    if (limit_ > 0 && statistics_.live_bytes + size > limit_)
+      throw OutOfMemoryError(fmt::format("memory limit reached: {} more asked, {} of {} in use", human_bytes(size), human_bytes(statistics_.live_bytes), human_bytes(limit_)),
+                             size, limit_ - std::min(limit_, statistics_.live_bytes));
+    if (size < kCheckBytes) return;
+    const uint64_t available = available_memory_bytes() + hole_bytes();
+    if (available > 0 && size > available)
+      throw OutOfMemoryError(fmt::format("out of memory: {} asked, {} available", human_bytes(size), human_bytes(available)), size, available);
+  }
+  uint64_t hole_bytes() const {  // already committed, so not counted as available by the system
+    return static_cast<uint64_t>(top_ - base_) - statistics_.live_bytes;
+  }
+  char* take(size_t size) {
+    const auto fit = by_size_.lower_bound({size, nullptr});
+    if (fit != by_size_.end()) {
+      const auto [whole, at] = *fit;
+      forget(at, whole);
+      if (whole > size) remember(at + size, whole - size);
+      return at;
+    }
+    if (static_cast<size_t>(base_ + reserved_ - top_) < size)
+      throw OutOfMemoryError("out of address space for tensors: " + human_bytes(size) + " asked", size, static_cast<uint64_t>(base_ + reserved_ - top_));
+    char* at = top_;
+    top_ += size;
+    return at;
+  }
+  void give(char* at, size_t size) {
+    auto next = free_.lower_bound(at);
+    if (next != free_.end() && at + size == next->first) {
+      const auto [other, other_size] = *next;
+      forget(other, other_size);
+      size += other_size;
+    }
+    auto previous = free_.lower_bound(at);
+    if (previous != free_.begin() && std::prev(previous)->first + std::prev(previous)->second == at) {
+      const auto [other, other_size] = *std::prev(previous);
+      forget(other, other_size);
+      at = other;
+      size += other_size;
+    }
+    if (at + size == top_ && size >= kCheckBytes) {  // a large end goes back at once, small ones are soon needed again
+      drop(at, size);
+      top_ = at;
+      return;
+    }
+    remember(at, size);
+  }
+  void remember(char* at, size_t size) {
+    free_.emplace(at, size);
+    by_size_.emplace(size, at);
+  }
+  void forget(char* at, size_t size) {
+    free_.erase(at);
+    by_size_.erase({size, at});
+  }
+  static void drop(char* at, size_t size) {
+    const auto begin = (reinterpret_cast<uintptr_t>(at) + kPage - 1) / kPage * kPage;
+    const auto end = (reinterpret_cast<uintptr_t>(at) + size) / kPage * kPage;
+    if (end > begin) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  }
+
+  std::mutex mutex_;
+  char *base_ = nullptr, *top_ = nullptr;
+  size_t reserved_ = 0;
+  uint64_t limit_ = 0;
+  std::map<char*, size_t> used_, free_;
+  std::set<std::pair<size_t, char*>> by_size_;
+  ArenaStatistics statistics_;
+};
+
+}  // namespace
+
+#ifdef LORIKEET_SANITIZED
+namespace {
+std::mutex counts_mutex;
+ArenaStatistics counts;
+uint64_t counts_limit = 0;
+}  // namespace
+// Under sanitizers every block is an allocation of its own, so that an overflow is seen.
+std::shared_ptr<void> arena_allocate(size_t bytes) {
+  const size_t size = (bytes + kAlign - 1) / kAlign * kAlign;
+  const std::lock_guard lock(counts_mutex);
+  if ((counts_limit > 0 && counts.live_bytes + size > counts_limit) || size > available_memory_bytes())
+    throw OutOfMemoryError("out of memory: " + human_bytes(size) + " asked", size, available_memory_bytes());
+  void* p = std::aligned_alloc(kAlign, size);
+  if (!p) throw OutOfMemoryError("out of memory: " + human_bytes(size) + " asked", size, available_memory_bytes());
+  counts.live_bytes += size;
+  counts.peak_bytes = std::max(counts.peak_bytes, counts.live_bytes);
+  counts.span_bytes = std::max(counts.span_bytes, counts.live_bytes);
+  return {p, [size](void* q) {
+            const std::lock_guard free_lock(counts_mutex);
+            counts.live_bytes -= size;
+            std::free(q);
+          }};
+}
+ArenaStatistics arena_statistics() {
+  const std::lock_guard lock(counts_mutex);
+  return counts;
+}
+void arena_reset_peak() {
+  const std::lock_guard lock(counts_mutex);
+  counts.peak_bytes = counts.live_bytes;
+}
+void arena_trim() {}
+void arena_set_limit(uint64_t bytes) {
+  const std::lock_guard lock(counts_mutex);
+  counts_limit = bytes;
+}
+#else
+std::shared_ptr<void> arena_allocate(size_t bytes) {
+  return {Arena::instance().allocate(bytes), [](void* p) { Arena::instance().free(p); }};
+}
+ArenaStatistics arena_statistics() { return Arena::instance().statistics(); }
+void arena_reset_peak() { Arena::instance().reset_peak(); }
+void arena_trim() { Arena::instance().trim(); }
+void arena_set_limit(uint64_t bytes) { Arena::instance().set_limit(bytes); }
+#endif
+
+}  // namespace lorikeet
