@@ -1,4 +1,4 @@
-/// RunConfig: the one configuration of a run. Typed structs and one field table (run_config.cpp) that drives JSON,
+/// RunConfig: the one configuration of a run. Typed structs and one field table (run_config_fields.cpp) that drives JSON,
 /// --set key=value, range checks, --help, the form with its help texts, and the config diff.
 /// A new setting is one member here and one row there. Unknown keys are errors that name the nearest known key.
 #pragma once
@@ -72,11 +72,15 @@ struct Field {
 };
 std::span<const Field> config_fields();
 const Field* find_field(std::string_view key);
+/// adapter.target_modules: one text with signs of a regular expression beyond "." is a pattern that must match whole
+/// module names; it stands alone in the list. Everything else is a name.
+bool is_module_pattern(std::string_view s);
 
 /// Nested by section: {"adapter":{"rank":16}}. Numbers keep all digits. parse(dump(c)) == c.
 Json config_to_json(const RunConfig& c);
-/// Applies a JSON object onto `c`. Throws ConfigError: unknown key (nearest named), wrong type, out of range. `given`
-/// collects the dotted keys set (so that adapter.from can refuse what contradicts it).
+/// Applies a JSON object onto `c`, all of it or nothing. Throws ConfigError: unknown key (nearest named), wrong type, out
+/// of range. A text where a list is expected is a list of one. `given` collects the dotted keys set (so that
+/// adapter.from can refuse what contradicts it).
 void apply_config_json(RunConfig& c, const Json& j, std::vector<std::string>* given = nullptr);
 /// "key=value": the value is JSON where it parses, else a string; lists also as a,b.
 void apply_set(RunConfig& c, std::string_view assignment, std::vector<std::string>* given = nullptr);
