@@ -32,7 +32,9 @@ bool question_of(const Sample& s, Question& q) {
 
 ExactMatch measure_exact_match(ChatModel& chat, const std::string& data_path, int64_t limit, int64_t batch, std::stop_token stop,
                                const std::function<void(int64_t, int64_t)>& progress) {
-  const Dataset data = read_dataset({data_path}, {.limit = limit}, stop);
+  DatasetOptions options;
+  options.limit = limit;
+  const Dataset data = read_dataset({data_path}, options, stop);
   std::vector<Question> questions;
   for (const auto& s : data.samples) {
     Question q;

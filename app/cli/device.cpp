@@ -1,0 +1,62 @@
+// lorikeet device, lorikeet selftest: what this machine offers and whether its kernels compute rightly.
+#include <fmt/format.h>
+
+#include "app/backends.h"
+#include "app/cli/cli.h"
+#include "core/base/text.h"
+#include "core/run/queries.h"
+
+namespace lorikeet::cli {
+namespace {
+
+std::string device_text(const Json& j) {
+  const Json& cpu = j["cpu"];
+  std::string levels;
+  for (const auto& l : cpu["levels_available"]) levels += (levels.empty() ? "" : ", ") + l.get<std::string>();
+  std::string text = fmt::format("CPU      {}\nlevel    {} of {} ({})\nthreads  {}\nmemory   {} of {} free\n", cpu.value("name", ""), cpu.value("level", ""), levels,
+                                 cpu.value("why", ""), cpu.value("threads", 0), human_bytes(cpu.value("available_bytes", uint64_t{0})),
+                                 human_bytes(cpu.value("bytes", uint64_t{0})));
+  for (const auto& g : j["gpus"]) text += fmt::format("GPU      {}\n", g.value("name", ""));
+  for (const auto& r : j["refused"]) text += "refused  " + r.get<std::string>() + "\n";
+  return text;
+}
+
+}  // namespace
+
+void add_device(CLI::App& app, Cli& cli) {
+  auto* c = app.add_subcommand("device", "what this machine offers: CPU level and why, threads, memory, GPUs, what was refused");
+  c->footer("\nExamples:\n  lorikeet device\n  lorikeet device --json --cpu-level avx2");
+  c->callback([&cli] {
+    cli.action = [&cli] {
+      cli.check_common();
+      Json j = device_information();
+      const Json gpu = gpu_information();
+      j["gpus"] = gpu["gpus"];
+      if (const std::string reason = gpu.value("reason", ""); !reason.empty()) j["refused"].push_back("GPU: " + reason);
+      if (gpu.contains("driver")) j["driver"] = gpu["driver"];
+      cli.print(j, device_text(j));
+      return kExitDone;
+    };
+  });
+}
+
+void add_selftest(CLI::App& app, Cli& cli) {
+  auto* c = app.add_subcommand("selftest", "every kernel level present against the f64 reference; largest errors and speed");
+  c->footer("\nExamples:\n  lorikeet selftest\n  lorikeet selftest --json --threads 1");
+  c->callback([&cli] {
+    cli.action = [&cli]() -> int {
+      cli.check_common();
+      const Json j = run_selftest(cli.common.threads);
+      std::string text;
+      for (const auto& l : j["levels"])
+        text += fmt::format("{:<8} largest error {:.2e}   {:>7.1f} GFLOP/s   NF4 decode {:.2f} G weights/s   {}\n", l["name"].get<std::string>(),
+                            l["max_error"].get<double>(), l["gflops"].get<double>(), l.value("nf4_gweights_per_s", 0.0),
+                            l["passed"].get<bool>() ? "passed" : "FAILED");
+      text += j["passed"].get<bool>() ? "passed\n" : "FAILED\n";
+      cli.print(j, text);
+      return j["passed"].get<bool>() ? kExitDone : kExitFailed;
+    };
+  });
+}
+
+}  // namespace lorikeet::cli

@@ -1,0 +1,70 @@
+// The headless program. Errors are caught here and nowhere else; exit codes are those of core/base/error.h.
+#include <clocale>
+#include <new>
+
+#include "app/backends.h"
+#include "app/cli/cli.h"
+#include "core/base/log.h"
+
+namespace {
+
+using namespace lorikeet;
+
+void add_common(CLI::App& app, cli::Cli& c) {
+  app.add_flag("--json", c.common.json, "exactly one JSON document on stdout")->group("Common");
+  app.add_flag("--quiet", c.common.quiet, "no progress on stderr")->group("Common");
+  app.add_option("--device", c.common.device, "auto, cpu, cuda or cuda:N")->group("Common");
+  app.add_option("--compute", c.common.compute, "auto, f32 or bf16")->group("Common");
+  app.add_option("--threads", c.common.threads, "threads, 0: all usable cores")->group("Common");
+  app.add_option("--cpu-level", c.common.cpu_level, "force the instruction set: scalar, avx2, avx512")->group("Common");
+}
+
+bool asks_for_json(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i)
+    if (std::string_view(argv[i]) == "--json") return true;
+  return false;
+}
+
+int parse_and_run(int argc, char** argv) {
+  CLI::App app("Lorikeet fine-tunes language models on this machine: QLoRA without Python, without an account.", "lorikeet");
+  app.set_version_flag("--version", "lorikeet " LORIKEET_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.footer("\nExamples:\n  lorikeet train --set data.train=my.jsonl --out my-run\n  lorikeet generate --adapter my-run --prompt \"Hello\"\n"
+             "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 an input file was refused, 130 interrupted.");
+  cli::Cli c;
+  add_common(app, c);
+  cli::add_all_commands(app, c);
+  if (argc == 1) {
+    std::printf("%s", app.help().c_str());
+    return kExitDone;
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return app.exit(e);
+    return cli::report_error(UsageError(std::string(e.what()) + "; see lorikeet --help or lorikeet COMMAND --help"), asks_for_json(argc, argv));
+  }
+  LogSubscription warnings([&](const LogLine& line) {
+    if (line.level >= LogLevel::warning) c.note("lorikeet: " + line.text);
+  });
+  return c.action();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::setlocale(LC_ALL, "C");
+  const bool json = asks_for_json(argc, argv);
+  try {
+    cli::install_signal_handlers();
+    register_backends();
+    return parse_and_run(argc, argv);
+  } catch (const Error& e) {
+    return cli::report_error(e, json);
+  } catch (const std::bad_alloc&) {
+    return cli::report_error(OutOfMemoryError("out of memory: a smaller batch, length or model is needed", 0, 0), json);
+  } catch (const std::exception& e) {
+    return cli::report_error(RunError(e.what()), json);
+  }
+}

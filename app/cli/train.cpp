@@ -1,0 +1,109 @@
+// lorikeet plan, train, resume: before, during and after an interruption of a run.
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "app/cli/cli.h"
+#include "core/base/text.h"
+#include "core/run/plan.h"
+
+namespace lorikeet::cli {
+namespace {
+
+std::string plan_text(const Plan& p) {
+  const auto row = [](const char* name, uint64_t bytes) { return fmt::format("  {:<12} {:>8}\n", name, human_bytes(bytes)); };
+  std::string text = p.model_text + "\n" + p.data_text + "\n" + p.device + "\n";
+  text += "memory\n" + row("weights", p.bytes.weights) + row("adapter", p.bytes.adapter) + row("optimizer", p.bytes.optimizer) +
+          row("activations", p.bytes.activations) + row("scratch", p.bytes.scratch);
+  text += fmt::format("  {:<12} {:>8} of {} free: {}\n", "total", human_bytes(p.bytes.total), human_bytes(p.available_bytes), p.fits ? "fits" : "does not fit");
+  text += fmt::format("steps {} ({} rows), checkpointing {}, time {}{}, disk {} of {} free\n", p.steps, p.rows, p.policy, human_seconds(p.seconds),
+                      p.seconds_measured ? " (measured)" : " (estimated)", human_bytes(p.disk_bytes), human_bytes(p.disk_free_bytes));
+  for (const auto& f : p.findings) text += fmt::format("{}: {}{}\n", f.severity, f.key.empty() ? "" : f.key + ": ", f.text);
+  return text;
+}
+
+Plan planned(const RunConfig& config) {
+  Planner planner;
+  planner.prepare(config);
+  return planner.plan(config);
+}
+
+// Progress of a run: one line that overwrites itself on a terminal.
+void report_steps(const Cli& cli, JobEvents& events) {
+  events.on_started = [&cli](const std::string& folder) { cli.note("run folder " + folder); };
+  events.on_step = [&cli](const StepReport& r) {
+    cli.progress(fmt::format("step {}/{}", r.step, r.total_steps), static_cast<double>(r.step), static_cast<double>(r.total_steps),
+                 fmt::format("loss {:.4f}  {:.0f} tok/s  {}  {} left", r.loss, r.tokens_per_s, human_bytes(r.host_bytes), human_seconds(r.seconds_left)));
+  };
+  events.on_eval = [&cli](const EvalReport& r) { cli.note(fmt::format("step {}: evaluation loss {:.4f} over {} tokens", r.step, r.eval_loss, r.eval_tokens)); };
+  events.on_event = [&cli](const RunEvent& e) { cli.note(fmt::format("step {}: {}", e.step, e.text)); };
+}
+
+int run_and_print(const Cli& cli, Job& job) {
+  const int code = cli.run_job(job, [&](JobEvents& e) { report_steps(cli, e); });
+  const Json j = job.result();
+  const auto loss = [&](const char* key) { return j.contains(key) && j[key].is_number() ? fmt::format("{:.4f}", j[key].get<double>()) : std::string("none"); };
+  cli.print(j, fmt::format("{} {}: {} steps, loss {}, best evaluation {}, {}, {:.0f} tokens/s, peak memory {}\n", code == kExitDone ? "finished" : "stopped, saved",
+                           j.value("run", ""), j.value("steps", int64_t{0}), loss("final_loss"), loss("best_eval_loss"), human_seconds(j.value("seconds", 0.0)),
+                           j.value("tokens_per_s", 0.0), human_bytes(j.value("peak_bytes", uint64_t{0}))));
+  return code;
+}
+
+}  // namespace
+
+void add_plan(CLI::App& app, Cli& cli) {
+  auto* c = app.add_subcommand("plan", "memory, time and disk of a run before it starts, by part");
+  c->footer("\nExamples:\n  lorikeet plan my-run.json\n  lorikeet plan --set data.train=my.jsonl --set adapter.rank=64 --json");
+  auto a = std::make_shared<ConfigArguments>();
+  a->add_to(*c);
+  c->callback([&cli, a] {
+    cli.action = [&cli, a] {
+      const Plan p = planned(a->resolve(cli, nullptr));
+      for (const auto& f : p.findings)
+        if (f.severity == "error") throw ConfigError(f.key, (f.key.empty() ? "" : f.key + ": ") + f.text);
+      cli.print(plan_to_json(p), plan_text(p));
+      return kExitDone;
+    };
+  });
+}
+
+void add_train(CLI::App& app, Cli& cli) {
+  struct Arguments { ConfigArguments config; std::string out; bool dry_run = false; };
+  auto* c = app.add_subcommand("train", "fine-tunes a model; the run folder keeps everything");
+  c->footer("\nExamples:\n  lorikeet train --set data.train=my.jsonl --set training.epochs=3 --out my-run\n  lorikeet train my-run.json --dry-run");
+  auto a = std::make_shared<Arguments>();
+  a->config.add_to(*c);
+  c->add_option("--out", a->out, "the run folder (new or empty)");
+  c->add_flag("--dry-run", a->dry_run, "check everything and show the plan, train nothing");
+  c->callback([&cli, a] {
+    cli.action = [&cli, a] {
+      std::vector<std::string> given;
+      const RunConfig config = a->config.resolve(cli, &given);
+      if (a->dry_run) {
+        const Plan p = planned(config);
+        for (const auto& f : p.findings)
+          if (f.severity == "error") throw ConfigError(f.key, (f.key.empty() ? "" : f.key + ": ") + f.text);
+        cli.print(plan_to_json(p), plan_text(p));
+        return static_cast<int>(kExitDone);
+      }
+      return run_and_print(cli, *make_train_job(config, given, a->out));
+    };
+  });
+}
+
+void add_resume(CLI::App& app, Cli& cli) {
+  struct Arguments { std::string run; int64_t steps = 0; };
+  auto* c = app.add_subcommand("resume", "continues a run from its newest whole checkpoint");
+  c->footer("\nExamples:\n  lorikeet resume my-run\n  lorikeet resume my-run --steps 100 --json");
+  auto a = std::make_shared<Arguments>();
+  c->add_option("run", a->run, "run folder")->required();
+  c->add_option("--steps", a->steps, "stop and save after this many more steps")->check(CLI::PositiveNumber);
+  c->callback([&cli, a] {
+    cli.action = [&cli, a] {
+      cli.check_common();
+      return run_and_print(cli, *make_resume_job(a->run, a->steps));
+    };
+  });
+}
+
+}  // namespace lorikeet::cli
