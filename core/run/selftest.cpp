@@ -1,0 +1,140 @@
+// Every CPU level present against f64: the same ops a training step uses, on odd sizes; then speed.
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "core/base/random.h"
+#include "core/base/system.h"
+#include "core/ops/adapted_linear.h"
+#include "core/ops/attention.h"
+#include "core/ops/gemm.h"
+#include "core/ops/rms_norm.h"
+#include "core/ops/swiglu.h"
+#include "core/quant/weight_format.h"
+#include "core/run/queries.h"
+
+namespace lorikeet {
+namespace {
+
+constexpr double kTolerance = 2e-5;  // relative L2 of f32 kernels against f64, with room for long sums
+
+Tensor values(Shape shape, uint64_t seed) {
+  Tensor t = Tensor::empty(std::move(shape), DType::f64);
+  RandomStream random(seed, stream_of("selftest"));
+  for (int64_t i = 0; i < t.size(); ++i) t.data<double>()[i] = random.uniform(-1, 1);
+  return t;
+}
+
+double relative_l2(const Tensor& a, const Tensor& b) {
+  const Tensor x = a.to(DType::f64), y = b.to(DType::f64);
+  double difference = 0, norm = 0;
+  for (int64_t i = 0; i < x.size(); ++i) {
+    const double d = x.data<double>()[i] - y.data<double>()[i];
+    difference += d * d;
+    norm += y.data<double>()[i] * y.data<double>()[i];
+  }
+  return std::sqrt(difference / std::max(norm, 1e-300));
+}
+
+// The op in f64 on the scalar level is the reference, its f32 form on `level` the candidate.
+double compared(Context& cx, CpuLevel level, const std::function<Tensor(Context&, DType)>& op) {
+  cx.set_level(CpuLevel::scalar);
+  const Tensor reference = op(cx, DType::f64);
+  cx.set_level(level);
+  return relative_l2(op(cx, DType::f32), reference);
+}
+
+Tensor rms_norm_case(Context& cx, DType t) {
+  const Tensor x = values({33, 577}, 1).to(t), w = values({577}, 2).to(t);
+  Tensor y = Tensor::empty({33, 577}, t);
+  rms_norm(cx, {x, w, y, nullptr, 1e-5});
+  return y;
+}
+
+Tensor swiglu_case(Context& cx, DType t) {
+  const Tensor gate = values({17, 129}, 3).to(t), up = values({17, 129}, 4).to(t);
+  Tensor y = Tensor::empty({17, 129}, t);
+  swiglu(cx, {gate, up, y});
+  return y;
+}
+
+Tensor attention_case(Context& cx, DType t) {
+  const Tensor q = values({70, 6 * 32}, 5).to(t), k = values({70, 2 * 32}, 6).to(t), v = values({70, 2 * 32}, 7).to(t);
+  const Tensor starts = Tensor::from<int32_t>({0, 13, 70}, {3});
+  Tensor o = Tensor::empty({70, 6 * 32}, t);
+  attention(cx, {q, k, v, starts, o, nullptr, {6, 2, 32, 1 / std::sqrt(32.0)}});
+  return o;
+}
+
+FrozenWeightPtr nf4_weight(Context& cx, int64_t rows, int64_t columns) {
+  const Tensor w = values({rows, columns}, 8).to(DType::f32);
+  return weight_formats().get("nf4")->encode(cx, w.data<float>(), rows, columns, {});
+}
+
+Tensor linear_case(Context& cx, DType t) {
+  const auto w = nf4_weight(cx, 131, 192);
+  const Tensor x = values({37, 192}, 9).to(t);
+  Tensor y = Tensor::empty({37, 131}, t);
+  adapted_linear(cx, {x, *w, nullptr, y, nullptr, nullptr, 1, nullptr, 0, 0});
+  return y;
+}
+
+double seconds_of(const std::function<void()>& work) {
+  work();
+  double best = 1e9;
+  for (int repeat = 0; repeat < 3; ++repeat) {
+    const double began = monotonic_seconds();
+    work();
+    best = std::min(best, monotonic_seconds() - began);
+  }
+  return best;
+}
+
+double gflops(Context& cx, CpuLevel level) {
+  const int64_t m = level == CpuLevel::scalar ? 64 : 512, n = 576, k = 576;
+  const Tensor x = values({m, k}, 10).to(DType::f32), w = values({n, k}, 11).to(DType::f32);
+  Tensor y = Tensor::empty({m * cx.threads(), n});
+  const double s = seconds_of([&] {
+    cx.pool().run(cx.threads(), [&](int64_t part, int) {
+      gemm<float>(level, false, true, m, n, k, 1, x.data<float>(), k, w.data<float>(), k, 0, y.data<float>() + part * m * n, n);
+    });
+  });
+  return 2.0 * static_cast<double>(m * n * k) * cx.threads() / s / 1e9;
+}
+
+double decode_gweights(Context& cx) {
+  const auto w = nf4_weight(cx, 1536, 576);
+  Tensor out = Tensor::empty({1536, 576});
+  const double s = seconds_of([&] {
+    cx.pool().for_blocks(1536, 64, [&](int64_t begin, int64_t end, int) { w->decode_rows(begin, end - begin, out.row<float>(begin), 576); });
+  });
+  return 1536.0 * 576 / s / 1e9;
+}
+
+}  // namespace
+
+Json run_selftest(int64_t threads) {
+  Context cx(static_cast<int>(threads));
+  Json levels = Json::array();
+  bool all = true;
+  const CpuLevel chosen = cpu_level();
+  for (const CpuLevel level : cpu_probe().available) {
+    force_cpu_level(level);
+    Json errors;
+    errors["rms_norm"] = compared(cx, level, rms_norm_case);
+    errors["swiglu"] = compared(cx, level, swiglu_case);
+    errors["attention"] = compared(cx, level, attention_case);
+    errors["linear_nf4"] = compared(cx, level, linear_case);
+    double worst = 0;
+    for (const auto& e : errors) worst = std::max(worst, e.get<double>());
+    cx.set_level(level);
+    const bool passed = std::isfinite(worst) && worst <= kTolerance;
+    all = all && passed;
+    levels.push_back({{"name", std::string(cpu_level_name(level))}, {"max_error", worst}, {"errors", errors}, {"gflops", gflops(cx, level)},
+                      {"nf4_gweights_per_s", decode_gweights(cx)}, {"passed", passed}});
+  }
+  force_cpu_level(chosen);
+  return {{"levels", levels}, {"tolerance", kTolerance}, {"threads", cx.threads()}, {"passed", all}};
+}
+
+}  // namespace lorikeet
