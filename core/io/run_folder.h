@@ -14,6 +14,8 @@
 namespace lorikeet {
 
 /// What a checkpoint holds besides run.json: enough to continue byte for byte.
+/// On disk: optimizer.safetensors, state.json, the parameters (adapter/adapter_model.safetensors of a PEFT folder where
+/// the caller writes one, else adapter.safetensors) and manifest.json with size and sha256 of every file, written last.
 struct CheckpointState {
   int64_t step = 0;          // optimizer steps done
   Json trainer;              // counters: epoch, position, tokens, best evaluation, metrics bytes...
@@ -33,27 +35,37 @@ class RunFolder {
   void append_metrics(const Json& line);
   uint64_t metrics_bytes() const;
   void truncate_metrics(uint64_t bytes);
-  void append_log(const std::string& line);
+  void append_log(const std::string& line) const;  // with the time in front
   /// checkpoints/step-N.tmp -> files + fsync -> manifest.json with sizes and sha256 -> rename -> fsync of the parent;
-  /// read back and verified before older ones are removed (keep >= 1).
-  void save_checkpoint(const CheckpointState& state, int64_t keep);
+  /// read back and verified before older ones are removed (keep >= 1; the one just written is never removed).
+  /// `write_more` may put further files into the temporary folder it is given (an `adapter/` in PEFT layout); they are
+  /// listed in the manifest too. A whole checkpoint of the same step is replaced in one move. Throws RunError when a
+  /// value is not finite, IoError naming the bytes needed and free when the disk is too full; older checkpoints stay.
+  void save_checkpoint(const CheckpointState& state, int64_t keep,
+                       const std::function<void(const std::string& folder)>& write_more = {});
   /// The newest checkpoint whose manifest and hashes hold; damaged ones are skipped with a log line.
   std::optional<CheckpointState> newest_checkpoint() const;
+  /// Steps that have a checkpoint folder with a manifest, newest first (hashes not checked).
+  static std::vector<int64_t> checkpoint_steps(const std::string& run);
+  /// "<run>/checkpoints/step-N"
+  static std::string checkpoint_path(const std::string& run, int64_t step);
+  /// Why a checkpoint folder cannot be used (a file missing, another size, another hash), or empty when all holds.
+  static std::string checkpoint_damage(const std::string& folder);
   static bool is_run_folder(const std::string& path);
 
  private:
   explicit RunFolder(std::string path);
   std::string path_;
   std::unique_ptr<FolderLock> lock_;
-  std::unique_ptr<LineWriter> metrics_, log_;
+  mutable std::unique_ptr<LineWriter> metrics_, log_;  // opened by the first line
 };
 
 /// One run for tables and Home; reading never locks.
 struct RunSummary {
-  std::string path, name, state, model, data, device, version;
+  std::string path, name, state, model, data, device, version;  // state: of run.json, or interrupted
   double started = 0, ended = 0, final_loss = 0, best_eval_loss = 0;  // NaN when unknown
   int64_t step = 0, total_steps = 0;
-  bool can_continue = false;  // interrupted or cancelled, with a checkpoint, and nobody holds it
+  bool can_continue = false;  // interrupted, cancelled or failed, with a checkpoint, and nobody holds it
   bool running = false;       // its lock is held
   std::vector<float> spark;   // up to 64 smoothed losses
 };

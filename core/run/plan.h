@@ -43,6 +43,8 @@ class Planner {
   ~Planner();
   void prepare(const RunConfig& config);
   bool is_prepared(const RunConfig& config) const;
+  /// Throws what prepare() met (a missing model, data that cannot be used), with its exit code.
+  void check() const;
   Plan plan(const RunConfig& config) const;
 
  private:

@@ -1,0 +1,107 @@
+#include "core/run/detail/build_plan.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "core/base/files.h"
+#include "core/base/system.h"
+#include "core/base/text.h"
+#include "core/base/threads.h"
+#include "core/methods/method.h"
+#include "core/run/detail/memory_estimate.h"
+#include "core/run/detail/plan_findings.h"
+#include "core/run/detail/run_setup.h"
+#include "core/run/detail/throughput.h"
+#include "core/run/queries.h"
+#include "core/tensor/cpu_level.h"
+
+namespace lorikeet::detail {
+namespace {
+
+uint64_t encoded_bytes(const DataFacts& d) {
+  uint64_t bytes = 0;
+  for (const auto* set : {&d.train, &d.validation})
+    for (const DocumentSize& s : *set) bytes += static_cast<uint64_t>(s.tokens) * 8 + sizeof(EncodedSample) + 64;  // ids, labels, two blocks
+  return bytes;
+}
+
+void choose_policy(Plan& p, const RunConfig& c, MemoryQuestion& q) {
+  const auto ask = [&](CheckpointPolicy policy) {
+    q.policy = policy;
+    p.bytes = estimate_memory(q);
+    p.policy = policy == CheckpointPolicy::full ? "full" : "none";
+    p.fits = p.bytes.total <= p.available_bytes;
+  };
+  ask(c.training.checkpointing == "full" ? CheckpointPolicy::full : CheckpointPolicy::none);
+  if (c.training.checkpointing == "auto" && !p.fits) ask(CheckpointPolicy::full);
+}
+
+void add_time(Plan& p, const RunConfig& c, const ModelFacts& model, const BatchFacts& b) {
+  const auto measured = measured_tokens_per_s(c, model, p.policy);
+  p.seconds_measured = measured.has_value();
+  const double rate = measured ? *measured : estimated_tokens_per_s(c, model, b, p.policy);
+  // Evaluation is a forward pass alone: about a third of the work of a step.
+  const int64_t every = c.training.eval_every > 0 ? c.training.eval_every : std::max<int64_t>(1, (b.steps + 9) / 10);
+  const double evaluations = static_cast<double>(b.steps / every + (b.steps % every != 0));
+  const double work = static_cast<double>(b.total_tokens) + evaluations * static_cast<double>(b.eval_tokens) / 3;
+  p.seconds = rate > 0 ? work / rate : 0;
+}
+
+void add_disk(Plan& p, const RunConfig& c) {
+  const std::string folder = c.run.folder.empty() ? default_runs_folder() : c.run.folder;
+  // The checkpoints kept, the one being written before an older one goes, and the adapter beside them.
+  p.disk_bytes = static_cast<uint64_t>(c.training.keep_checkpoints + 1) * checkpoint_bytes(p.trainable_parameters) +
+                 static_cast<uint64_t>(p.trainable_parameters) * 4 + static_cast<uint64_t>(p.steps) * 320;
+  p.disk_free_bytes = free_disk_bytes(folder);
+}
+
+}  // namespace
+
+uint64_t memory_for(const RunConfig& c) {
+  // What this process holds already will be used again or counts as its base.
+  const uint64_t machine = available_memory_bytes() + resident_bytes();
+  return c.device.memory_limit > 0 ? std::min(machine, static_cast<uint64_t>(c.device.memory_limit)) : machine;
+}
+
+void fill_plan(Plan& p, const RunConfig& given_config, const RunConfig& given, const ModelFacts& model, const DataFacts* data) {
+  RunConfig c = given_config;
+  if (c.device.threads == 0) c.device.threads = usable_cores();
+  const AdapterSpec spec = adapter_spec_of(c, model.base_name);
+  const Method* method = methods().get(c.adapter.method);
+  const auto shapes = linear_shapes(model.config);
+  const WeightSize weights = weight_size(c, model);
+  p.model_parameters = model.config.parameter_count();
+  p.trainable_parameters = method->parameter_count(shapes, spec);
+  p.bits_per_weight = weights.bits_per_weight;
+  p.available_bytes = memory_for(c);
+  p.device = fmt::format("CPU, {}, {} thread{}", cpu_level_name(cpu_level()), c.device.threads, c.device.threads == 1 ? "" : "s");
+  p.model_text = fmt::format("{}, {:.0f}M parameters, context {}", model.config.architecture, static_cast<double>(p.model_parameters) / 1e6, model.config.max_positions);
+  add_model_findings(p.findings, given, model);
+  BatchFacts batches;
+  if (data && !data->train.empty()) batches = batch_facts(*data, c);
+  if (data) {
+    p.samples = data->samples;
+    p.longest = data->longest;
+    p.truncated = data->truncated;
+    p.steps = batches.steps;
+    p.rows = batches.rows;
+    p.total_tokens = batches.total_tokens;
+    p.target_tokens = batches.total_targets;
+    p.data_text = fmt::format("{} samples ({}), {} held out, {} rows", data->samples, data->format, data->validation_samples, batches.rows);
+    add_data_findings(p.findings, given, *data, batches);
+  } else {
+    // Without the data: one full row a micro-batch, every token a target.
+    batches.most_tokens = batches.most_targets = c.data.max_length * c.training.batch_size;
+    batches.longest_document = c.data.max_length;
+  }
+  MemoryQuestion q{.config = c, .model = model, .batches = batches, .trainable = p.trainable_parameters, .adapted = method->matched(shapes, spec),
+                   .data_bytes = data ? encoded_bytes(*data) : 0, .policy = CheckpointPolicy::none};
+  choose_policy(p, c, q);
+  if (p.steps > 0) add_time(p, c, model, batches);
+  add_disk(p, c);
+  add_memory_findings(p.findings, c, p);
+  add_disk_findings(p.findings, p, c.training.keep_checkpoints);
+}
+
+}  // namespace lorikeet::detail

@@ -1,0 +1,21 @@
+/// What a form shows beside the figures: settings that cannot work, and those that rarely do what was wanted.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "core/run/detail/plan_facts.h"
+#include "core/run/plan.h"
+
+namespace lorikeet::detail {
+
+Finding finding(std::string severity, std::string key, std::string text);
+/// From the settings alone: values out of range, each with its field.
+void add_field_findings(std::vector<Finding>& out, const RunConfig& config);
+void add_model_findings(std::vector<Finding>& out, const RunConfig& config, const ModelFacts& model);
+void add_data_findings(std::vector<Finding>& out, const RunConfig& config, const DataFacts& data, const BatchFacts& batches);
+/// `smaller`: the policy or length that would fit, where one does.
+void add_memory_findings(std::vector<Finding>& out, const RunConfig& config, const Plan& plan);
+void add_disk_findings(std::vector<Finding>& out, const Plan& plan, int64_t checkpoints_kept);
+bool has_error(const std::vector<Finding>& findings);
+
+}  // namespace lorikeet::detail

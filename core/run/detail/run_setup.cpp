@@ -1,0 +1,152 @@
+#include "core/run/detail/run_setup.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/system.h"
+#include "core/base/text.h"
+#include "core/io/adapter_files.h"
+#include "core/io/model_files.h"
+#include "core/run/queries.h"
+
+namespace lorikeet::detail {
+namespace {
+
+std::string absolute_path(const std::string& path) {
+  return path.empty() ? path : fs::absolute(path).lexically_normal().string();
+}
+
+bool contains(const std::vector<std::string>& keys, std::string_view key) {
+  return std::find(keys.begin(), keys.end(), key) != keys.end();
+}
+
+/// A single entry that is no plain module name is a pattern for whole names, as in PEFT's string form.
+bool is_pattern(const StringList& targets) {
+  if (targets.size() != 1) return false;
+  return targets.front().find_first_of("*+?()[]{}|^$\\") != std::string::npos;
+}
+
+void resolve_device(RunConfig& c) {
+  if (c.device.kind.rfind("cuda", 0) == 0)
+    throw UnsupportedError("device.kind: training on CUDA is not in this version; use --device cpu or auto");
+  if (c.device.compute == "bf16")
+    throw UnsupportedError("device.compute: bf16 needs a unit that is fast at it, which this version does not use on the CPU; use auto or f32");
+  c.device.kind = "cpu";
+  c.device.compute = "f32";
+  if (c.device.threads == 0) c.device.threads = usable_cores();
+}
+
+/// The name of a file or folder without what says nothing, safe as part of a folder name.
+std::string name_part(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  std::string stem = fs::path(path).filename().string();
+  for (const char* ending : {".gguf", ".safetensors", ".jsonl", ".json", ".csv", ".tsv", ".txt"})
+    if (stem.size() > std::string_view(ending).size() && stem.ends_with(ending)) stem.resize(stem.size() - std::string_view(ending).size());
+  std::string out;
+  for (const char ch : stem) out += std::isalnum(static_cast<unsigned char>(ch)) || ch == '.' || ch == '_' ? ch : '-';
+  return out.substr(0, 60);
+}
+
+}  // namespace
+
+void check_fields(const RunConfig& config) {
+  RunConfig copy = config;
+  for (const Field& f : config_fields()) set_field(copy, f.key, field_value(config, f.key));
+}
+
+void take_over_adapter(RunConfig& c, const std::vector<std::string>& given) {
+  const AdapterSpec spec = read_adapter(c.adapter.from).spec;
+  RunConfig brought = c;
+  brought.adapter.method = spec.method;
+  brought.adapter.rank = spec.rank;
+  brought.adapter.alpha = spec.alpha;
+  brought.adapter.rslora = spec.rslora;
+  brought.adapter.dora = spec.dora;
+  brought.adapter.target_modules = spec.target_modules;
+  brought.adapter.rank_pattern.clear();
+  for (const auto& [name, rank] : spec.rank_pattern) brought.adapter.rank_pattern[name] = static_cast<double>(rank);
+  brought.adapter.alpha_pattern = spec.alpha_pattern;
+  for (const ConfigDifference& d : config_difference(c, brought))
+    if (contains(given, d.key))
+      throw ConfigError(d.key, fmt::format("{}: {} contradicts adapter.from, which brings {}; leave {} out or start a fresh adapter", d.key,
+                                           printable(dump_json(d.left)), printable(dump_json(d.right)), d.key));
+  c = brought;
+}
+
+void use_sample_data_when_empty(RunConfig& c) {
+  if (!c.data.train.empty()) return;
+  const RunConfig sample = sample_project_config();
+  c.data.train = sample.data.train;
+  if (c.data.validation.empty()) c.data.validation = sample.data.validation;
+}
+
+RunConfig resolve_config(RunConfig c, const std::vector<std::string>& given) {
+  check_fields(c);
+  c.model.path = absolute_path(resolve_model_path(c.model.path));
+  use_sample_data_when_empty(c);
+  for (auto& p : c.data.train) p = absolute_path(p);
+  for (auto& p : c.data.validation) p = absolute_path(p);
+  if (c.data.template_name.ends_with(".jinja")) c.data.template_name = absolute_path(c.data.template_name);
+  if (!c.adapter.from.empty()) {
+    c.adapter.from = absolute_path(c.adapter.from);
+    take_over_adapter(c, given);
+  }
+  resolve_device(c);
+  return c;
+}
+
+std::string fit_to_context(RunConfig& c, const ModelConfig& model) {
+  if (model.max_positions <= 0 || c.data.max_length <= model.max_positions) return {};
+  const int64_t asked = c.data.max_length;
+  if (asked != RunConfig().data.max_length)
+    throw ConfigError("data.max_length", fmt::format("data.max_length: {} tokens are longer than the model's context of {}; set it to {} or less",
+                                                     asked, model.max_positions, model.max_positions));
+  c.data.max_length = model.max_positions;
+  return fmt::format("Rows are limited to {} tokens, the context of this model.", model.max_positions);
+}
+
+void fit_to_context_quietly(RunConfig& c, const ModelConfig& model) {
+  if (model.max_positions > 0) c.data.max_length = std::min(c.data.max_length, model.max_positions);
+}
+
+AdapterSpec adapter_spec_of(const RunConfig& c, const std::string& base_model_name) {
+  AdapterSpec s;
+  s.method = c.adapter.method;
+  s.rank = c.adapter.rank;
+  s.alpha = c.adapter.alpha;
+  s.dropout = c.adapter.dropout;
+  s.rslora = c.adapter.rslora;
+  s.dora = c.adapter.dora;
+  s.init = c.adapter.init;
+  s.target_modules = c.adapter.target_modules;
+  s.target_is_pattern = is_pattern(c.adapter.target_modules);
+  for (const auto& [name, rank] : c.adapter.rank_pattern) s.rank_pattern[name] = std::llround(rank);
+  s.alpha_pattern = c.adapter.alpha_pattern;
+  s.base_model_name = base_model_name;
+  s.seed = static_cast<uint64_t>(c.training.seed);
+  return s;
+}
+
+QuantOptions quant_options_of(const RunConfig& c) {
+  return {.double_quant = c.quantization.double_quant, .block_size = static_cast<int>(c.quantization.block_size)};
+}
+
+std::string default_run_name(const RunConfig& c, double now) {
+  const std::string data = c.data.train.empty() ? "" : "-" + name_part(c.data.train.front());
+  return name_part(c.model.path) + data + "-" + file_time(now);
+}
+
+std::string run_path_of(const RunConfig& c, const std::string& out) {
+  if (!out.empty()) return absolute_path(out);
+  const std::string parent = c.run.folder.empty() ? default_runs_folder() : absolute_path(c.run.folder);
+  const std::string wanted = parent + "/" + (c.run.name.empty() ? default_run_name(c, wall_seconds()) : c.run.name);
+  std::string path = wanted;
+  for (int n = 2; fs::exists(path); ++n) path = fmt::format("{}-{}", wanted, n);
+  return path;
+}
+
+}  // namespace lorikeet::detail

@@ -1,0 +1,34 @@
+/// From the settings a person gave to the settings a run works with: paths absolute, what adapter.from brings along
+/// taken over, contradictions refused before any work is done.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "core/config/run_config.h"
+#include "core/methods/method.h"
+#include "core/models/model_config.h"
+#include "core/quant/weight_format.h"
+
+namespace lorikeet::detail {
+
+/// Checks every field against its row of the table. Throws ConfigError naming the first that does not hold.
+void check_fields(const RunConfig& config);
+/// Throws ConfigError, InputError (model or adapter not found) or UnsupportedError. `given`: dotted keys the user set.
+RunConfig resolve_config(RunConfig config, const std::vector<std::string>& given);
+/// Lowers a data.max_length left at its default to the model's context; one that was chosen and is too long throws
+/// ConfigError. Returns a sentence when it changed something.
+std::string fit_to_context(RunConfig& config, const ModelConfig& model);
+/// The same without complaint, for plans.
+void fit_to_context_quietly(RunConfig& config, const ModelConfig& model);
+/// An empty data.train means the sample set that comes with the program.
+void use_sample_data_when_empty(RunConfig& config);
+/// Rank, alpha, patterns, targets, rslora and dora of adapter.from. Throws ConfigError for a key of `given` that differs.
+void take_over_adapter(RunConfig& config, const std::vector<std::string>& given);
+AdapterSpec adapter_spec_of(const RunConfig& config, const std::string& base_model_name);
+QuantOptions quant_options_of(const RunConfig& config);
+/// "SmolLM2-135M-Instruct-appointments-20261123-140211"
+std::string default_run_name(const RunConfig& config, double now);
+/// Where a run goes: `out`, else run.folder/run.name with a number added when that is taken.
+std::string run_path_of(const RunConfig& config, const std::string& out);
+
+}  // namespace lorikeet::detail
