@@ -1,0 +1,140 @@
+#include "core/autograd/tape.h"
+
+#include "core/base/error.h"
+#include "core/ops/cpu_kernels.h"
+#include "core/ops/elementwise.h"
+#include "core/tensor/host_arena.h"
+#include "tests/support/support.h"
+
+using namespace lorikeet;
+using test::random_tensor;
+
+namespace {
+
+/// y = s * x with its backward, the simplest op there is.
+Var scaled(Tape& tape, const Var& x, double s) {
+  Tensor y = Tensor::zeros(x->value.shape());
+  add_scaled(tape.context(), y, x->value, s);
+  Var out = tape.make(y, {x});
+  tape.record(out, [out, x, s](Tape& t) {
+    Tensor dx = Tensor::zeros(out->grad.shape());
+    add_scaled(t.context(), dx, out->grad, s);
+    t.accumulate(x, dx);
+  });
+  return out;
+}
+Var sum(Tape& tape, const Var& a, const Var& b) {
+  Tensor y = Tensor::empty(a->value.shape());
+  add(tape.context(), a->value, b->value, y);
+  Var out = tape.make(y, {a, b});
+  tape.record(out, [out, a, b](Tape& t) {
+    t.accumulate(a, out->grad, true);
+    t.accumulate(b, out->grad, true);
+  });
+  return out;
+}
+Tensor ones(int64_t n) {
+  Tensor t = Tensor::empty({n});
+  t.fill(1);
+  return t;
+}
+
+}  // namespace
+
+class TapeTest : public QObject {
+  Q_OBJECT
+  Context cx_{1};
+ private slots:
+  void initTestCase() { register_cpu_kernels(); }
+
+  void addsGradientsOfAllPaths() {
+    Tape tape(cx_, true);
+    Var x = make_leaf(random_tensor({5}, 1), true);
+    Var y = sum(tape, scaled(tape, x, 3), sum(tape, x, scaled(tape, x, -0.5)));
+    tape.backward(y, ones(5));
+    for (float g : x->grad.to_vector<float>()) QCOMPARE(g, 3.5f);
+    QCOMPARE(tape.records(), size_t{0});
+  }
+  void leavesKeepTheirGradientsAcrossCalls() {
+    Var x = make_leaf(random_tensor({3}, 2), true);
+    for (int i = 0; i < 3; ++i) {
+      Tape tape(cx_, true);
+      Var y = scaled(tape, x, 2);
+      tape.backward(y, ones(3));
+    }
+    for (float g : x->grad.to_vector<float>()) QCOMPARE(g, 6.0f);
+  }
+  // A gradient handed to two Vars must not change for one when the other adds to it.
+  void sharedGradientsAreNotWrittenInto() {
+    Tape tape(cx_, true);
+    Var a = make_leaf(random_tensor({4}, 3), true), b = make_leaf(random_tensor({4}, 4), true);
+    Var twice = sum(tape, a, a);
+    Var y = sum(tape, sum(tape, a, b), twice);
+    tape.backward(y, ones(4));
+    for (float g : a->grad.to_vector<float>()) QCOMPARE(g, 3.0f);
+    for (float g : b->grad.to_vector<float>()) QCOMPARE(g, 1.0f);
+  }
+  void nothingIsKeptWithoutNeed() {
+    Tape silent(cx_, false), recording(cx_, true);
+    Var frozen = make_leaf(random_tensor({2}, 5), false), trained = make_leaf(random_tensor({2}, 6), true);
+    QVERIFY(!scaled(silent, trained, 2)->needs_grad);
+    QVERIFY(!scaled(recording, frozen, 2)->needs_grad);
+    QCOMPARE(recording.records() + silent.records(), size_t{0});
+    QVERIFY(scaled(recording, trained, 2)->needs_grad);
+    QCOMPARE(recording.records(), size_t{1});
+    VERIFY_THROWS(silent.backward(trained, ones(2)), RunError, "does not record");
+  }
+  void checkpointGivesTheSameBits() {
+    const Tensor start = random_tensor({1000}, 7), weight = random_tensor({1000}, 8);
+    const auto run = [&](bool checkpointed) {
+      Tape tape(cx_, true);
+      Var x = make_leaf(start.clone(), true), w = make_leaf(weight.clone(), true);
+      const auto block = [w](Tape& t, const Var& in) { return sum(t, scaled(t, in, 0.3), scaled(t, sum(t, in, w), 1.7)); };
+      Var y = x;
+      for (int i = 0; i < 3; ++i) y = checkpointed ? tape.checkpoint(y, block) : block(tape, y);
+      Tensor value = y->value;
+      tape.backward(y, random_tensor({1000}, 9));
+      return std::vector<std::vector<float>>{value.to_vector<float>(), x->grad.to_vector<float>(), w->grad.to_vector<float>()};
+    };
+    QVERIFY(run(true) == run(false));
+  }
+  void checkpointHoldsOnlyItsInput() {
+    constexpr int64_t kElements = 1 << 16;
+    const auto live = [&](bool checkpointed) {
+      Tape tape(cx_, true);
+      Var x = make_leaf(Tensor::zeros({kElements}), true);
+      // Each scaled() keeps its output alive through the next record's Var.
+      const auto block = [](Tape& t, const Var& in) {
+        Var y = in;
+        for (int i = 0; i < 8; ++i) y = scaled(t, y, 1.5);
+        return y;
+      };
+      const uint64_t before = arena_statistics().live_bytes;
+      Var y = checkpointed ? tape.checkpoint(x, block) : block(tape, x);
+      return arena_statistics().live_bytes - before;
+    };
+    QCOMPARE(live(true), uint64_t{kElements * 4});
+    QCOMPARE(live(false), uint64_t{8 * kElements * 4});
+  }
+  void memoryFallsAsBackwardProceeds() {
+    constexpr int64_t kElements = 1 << 16;
+    Tape tape(cx_, true);
+    Var y = make_leaf(Tensor::zeros({kElements}), true);
+    std::vector<uint64_t> seen;
+    for (int i = 0; i < 6; ++i) {
+      Var in = y;
+      Tensor kept = Tensor::zeros({kElements});
+      y = tape.make(in->value, {in});
+      tape.record(y, [y, in, kept, &seen](Tape& t) {
+        seen.push_back(arena_statistics().live_bytes);
+        t.accumulate(in, y->grad, y->grad_shared);
+      });
+    }
+    tape.backward(y, Tensor::zeros({kElements}));
+    QCOMPARE(seen.size(), size_t{6});
+    for (size_t i = 1; i < seen.size(); ++i) QCOMPARE(seen[i], seen[i - 1] - kElements * 4);
+  }
+};
+
+LORIKEET_TEST_MAIN(TapeTest)
+#include "tape_test.moc"
