@@ -1,0 +1,136 @@
+// Storage, packing and decoding of block-coded matrices.
+#include "core/quant/coded_weight.h"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <limits>
+
+#include "core/quant/decode_kernels.h"
+#include "core/tensor/cpu_level.h"
+
+namespace lorikeet {
+namespace {
+
+constexpr int64_t kScaleBatch = 64;      // block scales decoded at a time, on the stack
+constexpr int64_t kCheckBlock = 1 << 16; // elements a thread checks at a time
+
+using CodeKernel = void (*)(const CodeRun&);
+CodeKernel kernel_of(const DecodeKernels& k, int bits) {
+  return bits == 2 ? k.codes2 : bits == 3 ? k.codes3 : bits == 4 ? k.codes4 : k.codes8;
+}
+
+/// One code anywhere in the packed bytes.
+unsigned code_at(const uint8_t* codes, int bits, int64_t i) {
+  switch (bits) {
+    case 2: return (codes[i >> 2] >> (2 * (i & 3))) & 3u;
+    case 3: {
+      const uint8_t* g = codes + (i >> 3) * 3;
+      const unsigned word = g[0] | static_cast<unsigned>(g[1]) << 8 | static_cast<unsigned>(g[2]) << 16;
+      return (word >> (3 * (i & 7))) & 7u;
+    }
+    default: return (i & 1) ? codes[i >> 1] & 15u : codes[i >> 1] >> 4u;
+  }
+}
+
+}  // namespace
+
+CodedWeight::CodedWeight(std::string format, int64_t rows, int64_t columns, int bits, int64_t block, Tensor codes,
+                         BlockScales scales, std::shared_ptr<const CodeTables> tables)
+    : FrozenWeight(rows, columns), format_(std::move(format)), bits_(bits), block_(block), codes_(std::move(codes)),
+      scales_(std::move(scales)), tables_(tables ? std::move(tables) : std::make_shared<CodeTables>()) {}
+
+uint64_t CodedWeight::bytes() const {
+  return codes_.bytes() + scales_.bytes() + (tables_->shared ? 0 : sizeof tables_->values + sizeof tables_->map);
+}
+
+void CodedWeight::decode_rows(int64_t row, int64_t count, float* out, int64_t out_stride) const {
+  const DecodeKernels& k = decode_kernels(cpu_level());
+  if (out_stride == columns()) return decode_elements(k, row * columns(), count * columns(), out);
+  for (int64_t r = 0; r < count; ++r) decode_elements(k, (row + r) * columns(), columns(), out + r * out_stride);
+}
+
+void CodedWeight::decode_elements(const DecodeKernels& k, int64_t first, int64_t count, float* out) const {
+  float buffer[kScaleBatch];
+  while (count > 0) {
+    const int64_t block = first / block_, inside = first % block_;
+    int64_t taken;
+    if (inside != 0 || count < block_) {
+      taken = std::min(count, block_ - inside);
+      decode_inside_block(k, first, taken, *scales_.decode(block, 1, *tables_, buffer), out);
+    } else {
+      const int64_t blocks = std::min(count / block_, kScaleBatch);
+      taken = blocks * block_;
+      const float* scales = scales_.decode(block, blocks, *tables_, buffer);
+      kernel_of(k, bits_)({codes_.data<uint8_t>() + first * bits_ / 8, blocks, block_, scales, tables_->values.data(), out});
+    }
+    first += taken;
+    count -= taken;
+    out += taken;
+  }
+}
+
+/// A run within one block. Rows of odd length start inside a byte: those elements go one by one.
+void CodedWeight::decode_inside_block(const DecodeKernels& k, int64_t first, int64_t count, float scale, float* out) const {
+  const uint8_t* codes = codes_.data<uint8_t>();
+  const int64_t unit = bits_ == 8 ? 1 : 8;
+  for (; count > 0 && first % unit != 0; ++first, --count)
+    *out++ = tables_->values[code_at(codes, bits_, first)] * scale;
+  if (count > 0) kernel_of(k, bits_)({codes + first * bits_ / 8, 1, count, &scale, tables_->values.data(), out});
+}
+
+uint64_t code_bytes(int64_t elements, int bits) {
+  const auto n = static_cast<uint64_t>(elements);
+  if (bits == 3) return (n + 7) / 8 * 3;
+  const uint64_t per_byte = 8 / static_cast<uint64_t>(bits);
+  return (n + per_byte - 1) / per_byte;
+}
+
+void pack_codes(const uint8_t* codes, int64_t count, int bits, uint8_t padding, uint8_t* out) {
+  const auto code = [&](int64_t i) { return static_cast<unsigned>(i < count ? codes[i] : padding); };
+  if (bits == 8) {
+    std::copy_n(codes, count, out);
+  } else if (bits == 4) {
+    int64_t i = 0;
+    for (; i + 1 < count; i += 2) *out++ = static_cast<uint8_t>(codes[i] << 4 | codes[i + 1]);
+    if (i < count) *out++ = static_cast<uint8_t>(codes[i] << 4 | padding);
+  } else if (bits == 2) {
+    for (int64_t i = 0; i < count; i += 4)
+      *out++ = static_cast<uint8_t>(code(i) | code(i + 1) << 2 | code(i + 2) << 4 | code(i + 3) << 6);
+  } else {
+    for (int64_t i = 0; i < count; i += 8) {
+      unsigned word = 0;
+      for (int64_t j = 0; j < 8; ++j) word |= code(i + j) << (3 * j);
+      for (int b = 0; b < 3; ++b) *out++ = static_cast<uint8_t>(word >> (8 * b));
+    }
+  }
+}
+
+BlockLayout block_layout(int64_t rows, int64_t columns, const QuantOptions& o) {
+  if (o.block_size < 32 || o.block_size > 4096 || !std::has_single_bit(static_cast<unsigned>(o.block_size)))
+    throw ConfigError("quantization.block_size", "quantization.block_size is " + std::to_string(o.block_size) +
+                                                     "; it must be a power of two from 32 to 4096");
+  const int64_t elements = rows * columns;
+  return {elements, o.block_size, (elements + o.block_size - 1) / o.block_size};
+}
+
+void refuse_non_finite(Context& cx, std::string_view format, const float* w, int64_t rows, int64_t columns) {
+  const int64_t n = rows * columns;
+  std::atomic<int64_t> first_bad{std::numeric_limits<int64_t>::max()};
+  cx.pool().for_blocks(n, kCheckBlock, [&](int64_t begin, int64_t end, int) {
+    int32_t largest = 0;  // the bits of |w| order as |w| does, with infinities and NaN on top
+    for (int64_t i = begin; i < end; ++i) largest = std::max(largest, std::bit_cast<int32_t>(w[i]) & 0x7fffffff);
+    if (largest < 0x7f800000) return;
+    int64_t i = begin;
+    while ((std::bit_cast<int32_t>(w[i]) & 0x7fffffff) < 0x7f800000) ++i;
+    for (int64_t seen = first_bad; i < seen && !first_bad.compare_exchange_weak(seen, i);) {
+    }
+  });
+  const int64_t bad = first_bad;
+  if (bad < n)
+    throw RunError(std::string(format) + ": the weight at row " + std::to_string(bad / columns) + ", column " +
+                   std::to_string(bad % columns) + " is not a finite number (" + std::to_string(w[bad]) +
+                   "); a matrix with such values cannot be quantised");
+}
+
+}  // namespace lorikeet
