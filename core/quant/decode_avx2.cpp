@@ -6,7 +6,7 @@
 namespace lorikeet::avx2_level {
 namespace {
 
-#include "core/quant/decode_x86.inc"
+#include "core/quant/decode_x86.inl"
 
 // A 16-entry table lookup as two 8-entry ones, chosen by bit 3 of the code. The table is scaled once per block.
 void decode_codes4(const CodeRun& r) {

@@ -7,7 +7,7 @@
 namespace lorikeet::avx512_level {
 namespace {
 
-#include "core/quant/decode_x86.inc"
+#include "core/quant/decode_x86.inl"
 
 // The whole 16-entry table sits in one register; it is scaled once per block.
 void decode_codes4(const CodeRun& r) {

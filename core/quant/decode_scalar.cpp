@@ -24,7 +24,7 @@ inline float f32_from_half(uint32_t h) {
 }
 inline float half_at(const uint8_t* p) { return f32_from_half(static_cast<uint32_t>(p[0] | (p[1] << 8))); }
 
-#include "core/quant/decode_blocks.inc"
+#include "core/quant/decode_blocks.inl"
 
 void decode_f16(const uint8_t* p, int64_t count, float* out) {
   for (int64_t i = 0; i < count; ++i) out[i] = half_at(p + 2 * i);

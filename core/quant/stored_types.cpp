@@ -1,4 +1,4 @@
-// Block types as files store them (ggml type ids). To make one readable: write its loop in decode_blocks.inc, list it
+// Block types as files store them (ggml type ids). To make one readable: write its loop in decode_blocks.inl, list it
 // there under its id, and say here that it is readable and where its scales lie.
 #include <algorithm>
 #include <array>

@@ -5,7 +5,7 @@ inline float half_at(const uint8_t* p) {
   return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(p[0] | (p[1] << 8))));
 }
 
-#include "core/quant/decode_blocks.inc"
+#include "core/quant/decode_blocks.inl"
 
 void decode_f16(const uint8_t* p, int64_t count, float* out) {
   int64_t i = 0;

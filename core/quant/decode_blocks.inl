@@ -28,18 +28,18 @@ void decode_bytes8(const CodeRun& r) {
   }
 }
 
-void decode_f32(const uint8_t* p, int64_t count, float* out) {
+void decode_f32(const uint8_t* __restrict__ p, int64_t count, float* __restrict__ out) {
   __builtin_memcpy(out, p, static_cast<uint64_t>(count) * 4);
 }
 
-void decode_bf16(const uint8_t* p, int64_t count, float* out) {
+void decode_bf16(const uint8_t* __restrict__ p, int64_t count, float* __restrict__ out) {
   for (int64_t i = 0; i < count; ++i) {
     const uint32_t bits = static_cast<uint32_t>(p[2 * i] | (p[2 * i + 1] << 8)) << 16;
     __builtin_memcpy(out + i, &bits, 4);
   }
 }
 
-void decode_q4_0(const uint8_t* p, int64_t count, float* out) {
+void decode_q4_0(const uint8_t* __restrict__ p, int64_t count, float* __restrict__ out) {
   for (int64_t b = 0; b < count; ++b, p += 18, out += 32) {
     const float d = half_at(p);
     for (int j = 0; j < 16; ++j) out[j] = d * static_cast<float>((p[2 + j] & 15) - 8);
@@ -47,7 +47,7 @@ void decode_q4_0(const uint8_t* p, int64_t count, float* out) {
   }
 }
 
-void decode_q4_1(const uint8_t* p, int64_t count, float* out) {
+void decode_q4_1(const uint8_t* __restrict__ p, int64_t count, float* __restrict__ out) {
   for (int64_t b = 0; b < count; ++b, p += 20, out += 32) {
     const float d = half_at(p), m = half_at(p + 2);
     for (int j = 0; j < 16; ++j) out[j] = d * static_cast<float>(p[4 + j] & 15) + m;
@@ -55,7 +55,7 @@ void decode_q4_1(const uint8_t* p, int64_t count, float* out) {
   }
 }
 
-void decode_q5_0(const uint8_t* p, int64_t count, float* out) {
+void decode_q5_0(const uint8_t* __restrict__ p, int64_t count, float* __restrict__ out) {
   for (int64_t b = 0; b < count; ++b, p += 22, out += 32) {
     const float d = half_at(p);
     const uint32_t high = u32_at(p + 2);
@@ -70,7 +70,7 @@ void decode_q5_0(const uint8_t* p, int64_t count, float* out) {
   }
 }
 
-void decode_q5_1(const uint8_t* p, int64_t count, float* out) {
+void decode_q5_1(const uint8_t* __restrict__ p, int64_t count, float* __restrict__ out) {
   for (int64_t b = 0; b < count; ++b, p += 24, out += 32) {
     const float d = half_at(p), m = half_at(p + 2);
     const uint32_t high = u32_at(p + 4);
@@ -85,7 +85,7 @@ void decode_q5_1(const uint8_t* p, int64_t count, float* out) {
   }
 }
 
-void decode_q8_0(const uint8_t* p, int64_t count, float* out) {
+void decode_q8_0(const uint8_t* __restrict__ p, int64_t count, float* __restrict__ out) {
   for (int64_t b = 0; b < count; ++b, p += 34, out += 32) {
     const float d = half_at(p);
     for (int j = 0; j < 32; ++j) out[j] = d * static_cast<float>(static_cast<int8_t>(p[2 + j]));
@@ -94,7 +94,7 @@ void decode_q8_0(const uint8_t* p, int64_t count, float* out) {
 
 const float kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
-void decode_iq4_nl(const uint8_t* p, int64_t count, float* out) {
+void decode_iq4_nl(const uint8_t* __restrict__ p, int64_t count, float* __restrict__ out) {
   for (int64_t b = 0; b < count; ++b, p += 18, out += 32) {
     const float d = half_at(p);
     for (int j = 0; j < 16; ++j) out[j] = d * kIq4Values[p[2 + j] & 15];
@@ -102,7 +102,7 @@ void decode_iq4_nl(const uint8_t* p, int64_t count, float* out) {
   }
 }
 
-void decode_iq4_xs(const uint8_t* p, int64_t count, float* out) {
+void decode_iq4_xs(const uint8_t* __restrict__ p, int64_t count, float* __restrict__ out) {
   for (int64_t b = 0; b < count; ++b, p += 136) {
     const float d = half_at(p);
     const int high = p[2] | (p[3] << 8);
@@ -116,7 +116,7 @@ void decode_iq4_xs(const uint8_t* p, int64_t count, float* out) {
   }
 }
 
-void decode_q2_k(const uint8_t* p, int64_t count, float* out) {
+void decode_q2_k(const uint8_t* __restrict__ p, int64_t count, float* __restrict__ out) {
   for (int64_t b = 0; b < count; ++b, p += 84) {
     const float d = half_at(p + 80), dmin = half_at(p + 82);
     for (int part = 0; part < 16; ++part, out += 16) {  // 16 elements share one scale; part = 8n + 2j + half
@@ -128,7 +128,7 @@ void decode_q2_k(const uint8_t* p, int64_t count, float* out) {
   }
 }
 
-void decode_q3_k(const uint8_t* p, int64_t count, float* out) {
+void decode_q3_k(const uint8_t* __restrict__ p, int64_t count, float* __restrict__ out) {
   for (int64_t b = 0; b < count; ++b, p += 110) {
     const float d = half_at(p + 108);
     const uint8_t* scales = p + 96;
@@ -158,7 +158,7 @@ inline void scale_and_min(const uint8_t* s, int k, int& scale, int& minimum) {
   }
 }
 
-void decode_q4_k(const uint8_t* p, int64_t count, float* out) {
+void decode_q4_k(const uint8_t* __restrict__ p, int64_t count, float* __restrict__ out) {
   for (int64_t b = 0; b < count; ++b, p += 144) {
     const float d = half_at(p), dmin = half_at(p + 2);
     for (int k = 0; k < 8; ++k, out += 32) {
@@ -172,7 +172,7 @@ void decode_q4_k(const uint8_t* p, int64_t count, float* out) {
   }
 }
 
-void decode_q5_k(const uint8_t* p, int64_t count, float* out) {
+void decode_q5_k(const uint8_t* __restrict__ p, int64_t count, float* __restrict__ out) {
   for (int64_t b = 0; b < count; ++b, p += 176) {
     const float d = half_at(p), dmin = half_at(p + 2);
     for (int k = 0; k < 8; ++k, out += 32) {
@@ -189,7 +189,7 @@ void decode_q5_k(const uint8_t* p, int64_t count, float* out) {
   }
 }
 
-void decode_q6_k(const uint8_t* p, int64_t count, float* out) {
+void decode_q6_k(const uint8_t* __restrict__ p, int64_t count, float* __restrict__ out) {
   for (int64_t b = 0; b < count; ++b, p += 210) {
     const float d = half_at(p + 208);
     for (int part = 0; part < 16; ++part, out += 16) {  // part = 8n + 2j + half
