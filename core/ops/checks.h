@@ -1,0 +1,25 @@
+/// Checks every op makes once, before dispatch, with messages that give all that was found.
+#pragma once
+#include <string>
+
+#include "core/base/error.h"
+#include "core/tensor/tensor.h"
+
+namespace lorikeet::ops {
+
+inline void check_float(const char* op, const Tensor& t, const char* name) {
+  if (t.dtype() != DType::f32 && t.dtype() != DType::f64)
+    throw DTypeError(std::string(op) + ": " + name + " is " + std::string(dtype_name(t.dtype())) + "; wanted f32 or f64");
+}
+inline void check_same_type(const char* op, const Tensor& a, const Tensor& b, const char* name) {
+  if (a.dtype() != b.dtype())
+    throw DTypeError(std::string(op) + ": " + name + " is " + std::string(dtype_name(b.dtype())) + ", the input is " + std::string(dtype_name(a.dtype())));
+}
+inline void check_shape(const char* op, const Tensor& t, const char* name, const Shape& wanted) {
+  if (t.shape() != wanted) throw ShapeError(std::string(op) + ": " + name + " is " + to_string(t.shape()) + "; wanted " + to_string(wanted));
+}
+inline void check_i32(const char* op, const Tensor& t, const char* name) {
+  if (t.dtype() != DType::i32) throw DTypeError(std::string(op) + ": " + name + " is " + std::string(dtype_name(t.dtype())) + "; wanted i32");
+}
+
+}  // namespace lorikeet::ops

@@ -1,0 +1,30 @@
+/// The CPU twins, one x_cpu.cpp each; only cpu_kernels.cpp (the list) and the twins include this.
+#pragma once
+#include "core/ops/adamw_update.h"
+#include "core/ops/adapted_linear.h"
+#include "core/ops/attention.h"
+#include "core/ops/elementwise.h"
+#include "core/ops/embedding.h"
+#include "core/ops/linear_cross_entropy.h"
+#include "core/ops/rms_norm.h"
+#include "core/ops/rope.h"
+#include "core/ops/swiglu.h"
+
+namespace lorikeet {
+
+void embedding_cpu(Context&, const EmbeddingArgs&);
+void rms_norm_cpu(Context&, const RmsNormArgs&);
+void rms_norm_backward_cpu(Context&, const RmsNormBackwardArgs&);
+void rope_cpu(Context&, const RopeArgs&);
+void attention_cpu(Context&, const AttentionArgs&);
+void attention_backward_cpu(Context&, const AttentionBackwardArgs&);
+void attention_cached_cpu(Context&, const AttentionCachedArgs&);
+void swiglu_cpu(Context&, const SwigluArgs&);
+void swiglu_backward_cpu(Context&, const SwigluBackwardArgs&);
+void adapted_linear_cpu(Context&, const AdaptedLinearArgs&);
+void adapted_linear_backward_cpu(Context&, const AdaptedLinearBackwardArgs&);
+void linear_cross_entropy_cpu(Context&, const LinearCrossEntropyArgs&);
+void adamw_update_cpu(Context&, const AdamwUpdateArgs&);
+extern const ElementwiseKernels kElementwiseCpu;
+
+}  // namespace lorikeet

@@ -1,0 +1,34 @@
+#include "core/ops/linear_cross_entropy.h"
+
+#include "core/ops/checks.h"
+
+namespace lorikeet {
+
+KernelSlot<LinearCrossEntropyFn>& linear_cross_entropy_slot() {
+  static KernelSlot<LinearCrossEntropyFn> slot("linear_cross_entropy");
+  return slot;
+}
+
+void linear_cross_entropy(Context& cx, const LinearCrossEntropyArgs& a) {
+  constexpr const char* op = "linear_cross_entropy";
+  ops::check_float(op, a.x, "x");
+  ops::check_i32(op, a.targets, "targets");
+  if (a.x.rank() != 2 || a.x.width() != a.head.columns())
+    throw ShapeError(std::string(op) + ": x " + to_string(a.x.shape()) + ", head [" + std::to_string(a.head.rows()) + ", " + std::to_string(a.head.columns()) + "]");
+  ops::check_shape(op, a.targets, "targets", {a.x.rows()});
+  const int32_t* targets = a.targets.data<int32_t>();
+  for (int64_t i = 0; i < a.x.rows(); ++i)
+    if (targets[i] < 0 || targets[i] >= a.head.rows())
+      throw ShapeError(std::string(op) + ": target " + std::to_string(targets[i]) + " in row " + std::to_string(i) + "; the head has " + std::to_string(a.head.rows()));
+  if (a.losses) {
+    ops::check_same_type(op, a.x, *a.losses, "losses");
+    ops::check_shape(op, *a.losses, "losses", {a.x.rows()});
+  }
+  if (a.dx) {
+    ops::check_same_type(op, a.x, *a.dx, "dx");
+    ops::check_shape(op, *a.dx, "dx", a.x.shape());
+  }
+  linear_cross_entropy_slot().get(cx.device())(cx, a);
+}
+
+}  // namespace lorikeet

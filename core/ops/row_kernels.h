@@ -1,0 +1,39 @@
+/// The hot loops over one row, once per CPU level: the same source (row_kernels.inl) compiled with that level's flags.
+/// f32 only; ops in f64 use plain loops. Same level, same bits.
+#pragma once
+#include <cstdint>
+
+#include "core/tensor/cpu_level.h"
+
+namespace lorikeet {
+
+struct RowKernels {
+  float (*sum_of_squares)(const float* x, int64_t n);
+  float (*dot)(const float* x, const float* y, int64_t n);
+  float (*max)(const float* x, int64_t n);
+  /// y = x * w * s
+  void (*scale_mul)(const float* x, const float* w, float s, float* y, int64_t n);
+  /// y += s * x
+  void (*axpy)(const float* x, float s, float* y, int64_t n);
+  /// x = exp(x * scale - offset); returns the sum.
+  float (*exp_sum)(float* x, float scale, float offset, int64_t n);
+  /// y = silu(g) * u
+  void (*silu_mul)(const float* g, const float* u, float* y, int64_t n);
+  /// dg = dy u sig(g) (1 + g (1 - sig(g))), du = dy silu(g); outputs may be inputs.
+  void (*silu_mul_backward)(const float* dy, const float* g, const float* u, float* dg, float* du, int64_t n);
+  /// dx = rstd * (dy * w - x * rstd * m) with m given (mean of dy * w * x * rstd).
+  void (*rms_norm_dx)(const float* dy, const float* x, const float* w, float rstd, float m, float* dx, int64_t n);
+  /// sum of a * b * c
+  float (*dot3)(const float* a, const float* b, const float* c, int64_t n);
+  /// Half-split rotation of one head: (a, b) -> (a cos - b sin, b cos + a sin), n = D / 2.
+  void (*rotate)(float* a, float* b, const float* cos, const float* sin, float sign, int64_t n);
+  /// AdamW, see adamw_update.h.
+  void (*adamw)(float* p, const float* g, float* m, float* v, float grad_scale, float decay, float one_minus_beta1, float beta2, float one_minus_beta2, float step_size,
+                float root_correction, float eps, int64_t n);
+};
+const RowKernels& row_kernels(CpuLevel level);
+namespace scalar { extern const RowKernels kRowKernels; }
+namespace avx2 { extern const RowKernels kRowKernels; }
+namespace avx512 { extern const RowKernels kRowKernels; }
+
+}  // namespace lorikeet

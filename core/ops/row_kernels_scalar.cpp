@@ -1,0 +1,3 @@
+// The row kernels of the scalar level; compiled with that level's flags (core/ops/CMakeLists.txt).
+#define LORIKEET_LEVEL scalar
+#include "core/ops/row_kernels.inl"
