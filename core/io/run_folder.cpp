@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -20,7 +22,22 @@ namespace lorikeet {
 namespace {
 
 /// What may lie in a folder that counts as empty: the lock and the remains of a write that was cut off.
-bool is_leftover(const std::string& name) { return name == ".lock" || name.find(".tmp-") != std::string::npos; }
+bool is_leftover(const std::string& name) {
+  return name == ".lock" || name.rfind(".write-test-", 0) == 0 || name.find(".tmp-") != std::string::npos;
+}
+
+/// Somebody who only asks whether the folder is locked holds it for a moment: a short second look tells them from a
+/// writer. Throws RunError naming the writer.
+std::unique_ptr<FolderLock> take_lock(const std::string& path) {
+  for (int left = 20;; --left) {
+    try {
+      return std::make_unique<FolderLock>(path);
+    } catch (const RunError&) {
+      if (left == 0) throw;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  }
+}
 
 /// Names in a folder that are no leftovers, at most a few, sorted.
 std::vector<std::string> contents_of(const std::string& path) {
@@ -68,8 +85,7 @@ std::unique_ptr<RunFolder> RunFolder::create(const std::string& path) {
   std::error_code error;
   if (fs::exists(path, error)) {
     if (!fs::is_directory(path, error)) throw RunError(printable(path, 300) + ": is a file; a run needs a folder");
-    if (FolderLock::is_held(path))
-      throw RunError(printable(path, 300) + ": another run is writing into this folder; choose another one");
+    if (is_run_folder(path)) take_lock(path);  // a run at work is named with its process
     refuse_when_occupied(path);
   } else if (fs::create_directories(path, error); error) {
     throw IoError(path, fmt::format("{}: the run folder cannot be made: {}", printable(path, 300), error.message()));
@@ -78,7 +94,7 @@ std::unique_ptr<RunFolder> RunFolder::create(const std::string& path) {
   if (!folder_is_writable(path, why))
     throw IoError(path, fmt::format("{}: nothing can be written there: {}", printable(path, 300), why));
   std::unique_ptr<RunFolder> run(new RunFolder(path));
-  run->lock_ = std::make_unique<FolderLock>(run->path_);
+  run->lock_ = take_lock(run->path_);
   refuse_when_occupied(path);  // again: somebody may have come between the look and the lock
   remove_leftovers(run->path_);
   return run;
@@ -91,7 +107,7 @@ std::unique_ptr<RunFolder> RunFolder::open(const std::string& path) {
   if (!folder_is_writable(path, why))
     throw IoError(path, fmt::format("{}: nothing can be written there: {}", printable(path, 300), why));
   std::unique_ptr<RunFolder> run(new RunFolder(path));
-  run->lock_ = std::make_unique<FolderLock>(run->path_);
+  run->lock_ = take_lock(run->path_);
   remove_leftovers(run->path_);
   return run;
 }
