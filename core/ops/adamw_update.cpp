@@ -1,6 +1,6 @@
 #include "core/ops/adamw_update.h"
 
-#include "core/ops/op_check.h"
+#include "core/ops/checks.h"
 
 namespace lorikeet {
 
@@ -10,12 +10,12 @@ KernelSlot<AdamwUpdateFn>& adamw_update_slot() {
 }
 
 void adamw_update(Context& cx, const AdamwUpdateArgs& a) {
-  const OpCheck check("adamw_update", cx, a.p.dtype());
-  check.tensor("p", a.p, a.p.shape());
-  check.tensor("g", a.g, a.p.shape());
-  check.tensor("m", a.m, a.p.shape());
-  check.tensor("v", a.v, a.p.shape());
-  check.that(a.step >= 1, "step is " + std::to_string(a.step) + ", wanted 1 or more");
+  ops::check_float("adamw_update", a.p, "p");
+  for (const Tensor* t : {&a.g, static_cast<const Tensor*>(&a.m), static_cast<const Tensor*>(&a.v)}) {
+    ops::check_same_type("adamw_update", a.p, *t, "an operand");
+    ops::check_shape("adamw_update", *t, "an operand", a.p.shape());
+  }
+  if (a.step < 1) throw ShapeError("adamw_update: step " + std::to_string(a.step) + "; steps count from 1");
   adamw_update_slot().get(cx.device())(cx, a);
 }
 

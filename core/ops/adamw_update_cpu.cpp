@@ -1,41 +1,41 @@
-// The constants of a step are computed in f64 and rounded once, as torch does with its scalars.
+#include <algorithm>
 #include <cmath>
 
-#include "core/ops/adamw_update.h"
+#include "core/ops/cpu_twins.h"
 #include "core/ops/row_kernels.h"
-#include "core/ops/tiles.h"
 
 namespace lorikeet {
 namespace {
 
-template <class T>
-void run(Context& cx, const AdamwUpdateArgs& a) {
-  const double correction1 = 1 - std::pow(a.beta1, static_cast<double>(a.step));
-  const double correction2 = 1 - std::pow(a.beta2, static_cast<double>(a.step));
-  const AdamwRow<T> row = {
-      .grad_scale = static_cast<T>(a.grad_scale),
-      .decay = static_cast<T>(1 - a.learning_rate * a.weight_decay),
-      .one_minus_beta1 = static_cast<T>(1 - a.beta1),
-      .beta2 = static_cast<T>(a.beta2),
-      .one_minus_beta2 = static_cast<T>(1 - a.beta2),
-      .root_correction = static_cast<T>(std::sqrt(correction2)),
-      .eps = static_cast<T>(a.eps),
-      .step_size = static_cast<T>(a.learning_rate / correction1),
-  };
-  const RowKernels<T>& kernels = row_kernels<T>(cx.level());
-  const int64_t width = a.p.width();
-  constexpr int64_t kPiece = 16384;
-  for_tiles(cx, a.p.rows(), width, row_block(width), kPiece, [&](const Tile& tile, int) {
-    for (int64_t r = tile.row; r < tile.row + tile.rows; ++r)
-      kernels.adamw(row, a.p.row<T>(r) + tile.column, a.g.row<T>(r) + tile.column, a.m.row<T>(r) + tile.column,
-                    a.v.row<T>(r) + tile.column, tile.columns);
-  });
+constexpr int64_t kBlock = 1 << 14;
+
+struct Constants {
+  double decay, step_size, root_correction;
+};
+
+void update_f64(const AdamwUpdateArgs& a, const Constants& c, int64_t begin, int64_t end) {
+  double *p = a.p.data<double>(), *m = a.m.data<double>(), *v = a.v.data<double>();
+  const double* g = a.g.data<double>();
+  for (int64_t i = begin; i < end; ++i) {
+    const double gradient = g[i] * a.grad_scale;
+    m[i] += (gradient - m[i]) * (1 - a.beta1);
+    v[i] = v[i] * a.beta2 + (1 - a.beta2) * gradient * gradient;
+    p[i] = p[i] * c.decay - c.step_size * (m[i] / (std::sqrt(v[i]) / c.root_correction + a.eps));
+  }
 }
 
 }  // namespace
 
 void adamw_update_cpu(Context& cx, const AdamwUpdateArgs& a) {
-  a.p.dtype() == DType::f64 ? run<double>(cx, a) : run<float>(cx, a);
+  const RowKernels& k = row_kernels(cx.level());
+  const auto t = static_cast<double>(a.step);
+  const Constants c = {1 - a.learning_rate * a.weight_decay, a.learning_rate / (1 - std::pow(a.beta1, t)), std::sqrt(1 - std::pow(a.beta2, t))};
+  cx.pool().for_blocks(a.p.size(), kBlock, [&](int64_t begin, int64_t end, int) {
+    if (a.p.dtype() == DType::f64) return update_f64(a, c, begin, end);
+    k.adamw(a.p.data<float>() + begin, a.g.data<float>() + begin, a.m.data<float>() + begin, a.v.data<float>() + begin, static_cast<float>(a.grad_scale),
+            static_cast<float>(c.decay), static_cast<float>(1 - a.beta1), static_cast<float>(a.beta2), static_cast<float>(1 - a.beta2),
+            static_cast<float>(c.step_size), static_cast<float>(c.root_correction), static_cast<float>(a.eps), end - begin);
+  });
 }
 
 }  // namespace lorikeet

@@ -1,6 +1,6 @@
 #include "core/ops/embedding.h"
 
-#include "core/ops/op_check.h"
+#include "core/ops/checks.h"
 
 namespace lorikeet {
 
@@ -10,11 +10,13 @@ KernelSlot<EmbeddingFn>& embedding_slot() {
 }
 
 void embedding(Context& cx, const EmbeddingArgs& a) {
-  const OpCheck check("embedding", cx, a.y.dtype());
-  check.rank("ids", a.ids, 1);
-  check.tensor("ids", a.ids, a.ids.shape(), DType::i32);
-  check.tensor("y", a.y, {a.ids.dim(0), a.table.columns()});
-  check.indices("ids", a.ids, a.table.rows());
+  ops::check_i32("embedding", a.ids, "ids");
+  ops::check_float("embedding", a.y, "y");
+  ops::check_shape("embedding", a.y, "y", {a.ids.size(), a.table.columns()});
+  const int32_t* ids = a.ids.data<int32_t>();
+  for (int64_t t = 0; t < a.ids.size(); ++t)
+    if (ids[t] < 0 || ids[t] >= a.table.rows())
+      throw ShapeError("embedding: id " + std::to_string(ids[t]) + " at token " + std::to_string(t) + "; the table has " + std::to_string(a.table.rows()) + " rows");
   embedding_slot().get(cx.device())(cx, a);
 }
 

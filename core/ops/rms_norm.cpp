@@ -1,6 +1,6 @@
 #include "core/ops/rms_norm.h"
 
-#include "core/ops/op_check.h"
+#include "core/ops/checks.h"
 
 namespace lorikeet {
 
@@ -14,23 +14,26 @@ KernelSlot<RmsNormBackwardFn>& rms_norm_backward_slot() {
 }
 
 void rms_norm(Context& cx, const RmsNormArgs& a) {
-  const OpCheck check("rms_norm", cx, a.x.dtype());
-  check.that(a.x.rank() >= 1 && a.x.dim(-1) > 0, "x is " + to_string(a.x.shape()) + ", wanted [.., C] with C > 0");
-  check.tensor("x", a.x, a.x.shape());
-  check.tensor("weight", a.weight, {a.x.width()});
-  check.tensor("y", a.y, a.x.shape());
-  if (a.rstd) check.tensor("rstd", *a.rstd, {a.x.rows()});
+  ops::check_float("rms_norm", a.x, "x");
+  ops::check_same_type("rms_norm", a.x, a.weight, "weight");
+  ops::check_same_type("rms_norm", a.x, a.y, "y");
+  if (a.x.shape().empty() || a.y.shape() != a.x.shape() || a.weight.shape() != Shape{a.x.width()})
+    throw ShapeError("rms_norm: x " + to_string(a.x.shape()) + ", weight " + to_string(a.weight.shape()) + ", y " + to_string(a.y.shape()) +
+                     "; wanted x == y and weight == [last of x]");
+  if (a.rstd) {
+    ops::check_same_type("rms_norm", a.x, *a.rstd, "rstd");
+    ops::check_shape("rms_norm", *a.rstd, "rstd", {a.x.rows()});
+  }
   rms_norm_slot().get(cx.device())(cx, a);
 }
 
 void rms_norm_backward(Context& cx, const RmsNormBackwardArgs& a) {
-  const OpCheck check("rms_norm_backward", cx, a.x.dtype());
-  check.that(a.x.rank() >= 1 && a.x.dim(-1) > 0, "x is " + to_string(a.x.shape()) + ", wanted [.., C] with C > 0");
-  check.tensor("x", a.x, a.x.shape());
-  check.tensor("dy", a.dy, a.x.shape());
-  check.tensor("weight", a.weight, {a.x.width()});
-  check.tensor("rstd", a.rstd, {a.x.rows()});
-  check.tensor("dx", a.dx, a.x.shape());
+  ops::check_float("rms_norm_backward", a.x, "x");
+  for (const Tensor* t : {&a.dy, &a.weight, &a.rstd, static_cast<const Tensor*>(&a.dx)}) ops::check_same_type("rms_norm_backward", a.x, *t, "an operand");
+  ops::check_shape("rms_norm_backward", a.dy, "dy", a.x.shape());
+  ops::check_shape("rms_norm_backward", a.dx, "dx", a.x.shape());
+  ops::check_shape("rms_norm_backward", a.weight, "weight", {a.x.width()});
+  ops::check_shape("rms_norm_backward", a.rstd, "rstd", {a.x.rows()});
   rms_norm_backward_slot().get(cx.device())(cx, a);
 }
 

@@ -1,6 +1,6 @@
 #include "core/ops/rope.h"
 
-#include "core/ops/op_check.h"
+#include "core/ops/checks.h"
 
 namespace lorikeet {
 
@@ -10,15 +10,18 @@ KernelSlot<RopeFn>& rope_slot() {
 }
 
 void rope(Context& cx, const RopeArgs& a) {
-  const OpCheck check("rope", cx, a.x.dtype());
-  check.rank("x", a.x, 2);
-  check.rank("cos_sin", a.cos_sin, 2);
-  check.that(a.head_dim > 0 && a.head_dim % 2 == 0 && a.x.dim(1) % a.head_dim == 0,
-             "head size " + std::to_string(a.head_dim) + " must be even and divide the width " + std::to_string(a.x.dim(1)));
-  check.tensor("x", a.x, a.x.shape());
-  check.tensor("positions", a.positions, {a.x.dim(0)}, DType::i32);
-  check.tensor("cos_sin", a.cos_sin, {a.cos_sin.dim(0), a.head_dim});
-  check.indices("positions", a.positions, a.cos_sin.dim(0));
+  ops::check_float("rope", a.x, "x");
+  ops::check_same_type("rope", a.x, a.cos_sin, "cos_sin");
+  ops::check_i32("rope", a.positions, "positions");
+  if (a.x.rank() != 2 || a.head_dim < 2 || a.head_dim % 2 != 0 || a.x.width() % a.head_dim != 0)
+    throw ShapeError("rope: x " + to_string(a.x.shape()) + " with head_dim " + std::to_string(a.head_dim) + "; wanted [T, heads * D], D even");
+  ops::check_shape("rope", a.positions, "positions", {a.x.rows()});
+  if (a.cos_sin.rank() != 2 || a.cos_sin.width() != a.head_dim)
+    throw ShapeError("rope: cos_sin " + to_string(a.cos_sin.shape()) + "; wanted [positions, " + std::to_string(a.head_dim) + "]");
+  const int32_t* p = a.positions.data<int32_t>();
+  for (int64_t t = 0; t < a.x.rows(); ++t)
+    if (p[t] < 0 || p[t] >= a.cos_sin.rows())
+      throw ShapeError("rope: position " + std::to_string(p[t]) + " at token " + std::to_string(t) + "; the table has " + std::to_string(a.cos_sin.rows()));
   rope_slot().get(cx.device())(cx, a);
 }
 

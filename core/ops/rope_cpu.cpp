@@ -1,28 +1,38 @@
-// A task is a block of tokens; the table row of a token serves all its heads.
-#include "core/ops/rope.h"
+#include "core/ops/cpu_twins.h"
 #include "core/ops/row_kernels.h"
-#include "core/ops/tiles.h"
 
 namespace lorikeet {
 namespace {
 
 template <class T>
-void run(Context& cx, const RopeArgs& a) {
-  const RowKernels<T>& kernels = row_kernels<T>(cx.level());
-  const int64_t half = a.head_dim / 2, heads = a.x.dim(1) / a.head_dim;
-  const T sign = a.inverse ? T(-1) : T(1);
-  cx.pool().for_blocks(a.x.dim(0), row_block(a.x.dim(1)), [&](int64_t begin, int64_t end, int) {
-    for (int64_t t = begin; t < end; ++t) {
-      const T* table = a.cos_sin.row<T>(a.positions.data<int32_t>()[t]);
-      for (int64_t h = 0; h < heads; ++h) kernels.rotate(a.x.row<T>(t) + h * a.head_dim, table, table + half, sign, half);
-    }
-  });
+void rotate_plain(T* a, T* b, const T* cos, const T* sin, T sign, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    const T x = a[i], y = b[i], s = sign * sin[i];
+    a[i] = x * cos[i] - y * s;
+    b[i] = y * cos[i] + x * s;
+  }
 }
 
 }  // namespace
 
 void rope_cpu(Context& cx, const RopeArgs& a) {
-  a.x.dtype() == DType::f64 ? run<double>(cx, a) : run<float>(cx, a);
+  const RowKernels& k = row_kernels(cx.level());
+  const int64_t half = a.head_dim / 2;
+  const int32_t* positions = a.positions.data<int32_t>();
+  cx.pool().for_blocks(a.x.rows(), 16, [&](int64_t begin, int64_t end, int) {
+    for (int64_t t = begin; t < end; ++t)
+      for (int64_t h = 0; h < a.x.width(); h += a.head_dim) {
+        if (a.x.dtype() == DType::f32) {
+          const float* table = a.cos_sin.row<float>(positions[t]);
+          float* x = a.x.row<float>(t) + h;
+          k.rotate(x, x + half, table, table + half, a.inverse ? -1.0f : 1.0f, half);
+        } else {
+          const double* table = a.cos_sin.row<double>(positions[t]);
+          double* x = a.x.row<double>(t) + h;
+          rotate_plain<double>(x, x + half, table, table + half, a.inverse ? -1 : 1, half);
+        }
+      }
+  });
 }
 
 }  // namespace lorikeet

@@ -1,6 +1,6 @@
 #include "core/ops/swiglu.h"
 
-#include "core/ops/op_check.h"
+#include "core/ops/checks.h"
 
 namespace lorikeet {
 
@@ -14,22 +14,20 @@ KernelSlot<SwigluBackwardFn>& swiglu_backward_slot() {
 }
 
 void swiglu(Context& cx, const SwigluArgs& a) {
-  const OpCheck check("swiglu", cx, a.gate.dtype());
-  check.rank("gate", a.gate, 2);
-  check.tensor("gate", a.gate, a.gate.shape());
-  check.tensor("up", a.up, a.gate.shape());
-  check.tensor("y", a.y, a.gate.shape());
+  ops::check_float("swiglu", a.gate, "gate");
+  ops::check_same_type("swiglu", a.gate, a.up, "up");
+  ops::check_same_type("swiglu", a.gate, a.y, "y");
+  ops::check_shape("swiglu", a.up, "up", a.gate.shape());
+  ops::check_shape("swiglu", a.y, "y", a.gate.shape());
   swiglu_slot().get(cx.device())(cx, a);
 }
 
 void swiglu_backward(Context& cx, const SwigluBackwardArgs& a) {
-  const OpCheck check("swiglu_backward", cx, a.gate.dtype());
-  check.rank("gate", a.gate, 2);
-  check.tensor("gate", a.gate, a.gate.shape());
-  check.tensor("up", a.up, a.gate.shape());
-  check.tensor("dy", a.dy, a.gate.shape());
-  check.tensor("d_gate", a.d_gate, a.gate.shape());
-  check.tensor("d_up", a.d_up, a.gate.shape());
+  ops::check_float("swiglu_backward", a.gate, "gate");
+  for (const Tensor* t : {&a.dy, &a.up, static_cast<const Tensor*>(&a.d_gate), static_cast<const Tensor*>(&a.d_up)}) {
+    ops::check_same_type("swiglu_backward", a.gate, *t, "an operand");
+    ops::check_shape("swiglu_backward", *t, "an operand", a.gate.shape());
+  }
   swiglu_backward_slot().get(cx.device())(cx, a);
 }
 

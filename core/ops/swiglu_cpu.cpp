@@ -1,36 +1,47 @@
+#include <cmath>
+
+#include "core/ops/cpu_twins.h"
 #include "core/ops/row_kernels.h"
-#include "core/ops/swiglu.h"
-#include "core/ops/tiles.h"
 
 namespace lorikeet {
 namespace {
 
-template <class T>
-void forward(Context& cx, const SwigluArgs& a) {
-  const RowKernels<T>& kernels = row_kernels<T>(cx.level());
-  const int64_t width = a.gate.width();
-  cx.pool().for_blocks(a.gate.rows(), row_block(width), [&](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end; ++r) kernels.silu_multiply(a.gate.row<T>(r), a.up.row<T>(r), a.y.row<T>(r), width);
-  });
-}
-
-template <class T>
-void backward(Context& cx, const SwigluBackwardArgs& a) {
-  const RowKernels<T>& kernels = row_kernels<T>(cx.level());
-  const int64_t width = a.gate.width();
-  cx.pool().for_blocks(a.gate.rows(), row_block(width), [&](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end; ++r)
-      kernels.silu_multiply_backward(a.dy.row<T>(r), a.gate.row<T>(r), a.up.row<T>(r), a.d_gate.row<T>(r), a.d_up.row<T>(r), width);
-  });
-}
+constexpr int64_t kRows = 8;
 
 }  // namespace
 
 void swiglu_cpu(Context& cx, const SwigluArgs& a) {
-  a.gate.dtype() == DType::f64 ? forward<double>(cx, a) : forward<float>(cx, a);
+  const RowKernels& k = row_kernels(cx.level());
+  cx.pool().for_blocks(a.gate.rows(), kRows, [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) {
+      if (a.gate.dtype() == DType::f32) {
+        k.silu_mul(a.gate.row<float>(r), a.up.row<float>(r), a.y.row<float>(r), a.gate.width());
+        continue;
+      }
+      const double *g = a.gate.row<double>(r), *u = a.up.row<double>(r);
+      double* y = a.y.row<double>(r);
+      for (int64_t i = 0; i < a.gate.width(); ++i) y[i] = g[i] / (1 + std::exp(-g[i])) * u[i];
+    }
+  });
 }
+
 void swiglu_backward_cpu(Context& cx, const SwigluBackwardArgs& a) {
-  a.gate.dtype() == DType::f64 ? backward<double>(cx, a) : backward<float>(cx, a);
+  const RowKernels& k = row_kernels(cx.level());
+  cx.pool().for_blocks(a.gate.rows(), kRows, [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) {
+      if (a.gate.dtype() == DType::f32) {
+        k.silu_mul_backward(a.dy.row<float>(r), a.gate.row<float>(r), a.up.row<float>(r), a.d_gate.row<float>(r), a.d_up.row<float>(r), a.gate.width());
+        continue;
+      }
+      const double *dy = a.dy.row<double>(r), *g = a.gate.row<double>(r), *u = a.up.row<double>(r);
+      double *dg = a.d_gate.row<double>(r), *du = a.d_up.row<double>(r);
+      for (int64_t i = 0; i < a.gate.width(); ++i) {
+        const double d = dy[i], x = g[i], y = u[i], s = 1 / (1 + std::exp(-x));
+        dg[i] = d * y * s * (1 + x * (1 - s));
+        du[i] = d * x * s;
+      }
+    }
+  });
 }
 
 }  // namespace lorikeet
