@@ -1,0 +1,63 @@
+#include "ui/models/metrics_model.h"
+
+#include <QLocale>
+
+#include "core/base/text.h"
+
+namespace lorikeet::ui {
+
+void MetricsModel::clear() {
+  beginResetModel();
+  steps_.clear();
+  endResetModel();
+}
+
+void MetricsModel::append(const std::vector<StepReport>& steps) {
+  if (steps.empty()) return;
+  const int first = int(steps_.size());
+  beginInsertRows({}, first, first + int(steps.size()) - 1);
+  steps_.insert(steps_.end(), steps.begin(), steps.end());
+  endInsertRows();
+}
+
+int MetricsModel::rowCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : int(steps_.size()); }
+int MetricsModel::columnCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : column_count; }
+
+double MetricsModel::value(const StepReport& s, int column) {
+  switch (column) {
+    case step_column: return double(s.step);
+    case epoch_column: return s.epoch;
+    case loss_column: return s.loss;
+    case rate_column: return s.learning_rate;
+    case norm_column: return s.grad_norm;
+    case speed_column: return s.tokens_per_s;
+    case memory_column: return double(s.host_bytes + s.device_bytes);
+    default: return double(s.tokens);
+  }
+}
+
+QVariant MetricsModel::data(const QModelIndex& index, int role) const {
+  if (!checkIndex(index, CheckIndexOption::IndexIsValid)) return {};
+  const double v = value(steps_[size_t(index.row())], index.column());
+  if (role == raw_role) return v;
+  if (role == Qt::TextAlignmentRole) return int(Qt::AlignRight | Qt::AlignVCenter);
+  if (role != Qt::DisplayRole) return {};
+  switch (index.column()) {
+    case step_column:
+    case tokens_column: return QLocale::c().toString(qlonglong(v));
+    case epoch_column: return QString::number(v, 'f', 2);
+    case loss_column: return QString::number(v, 'f', 4);
+    case rate_column: return QString::number(v, 'g', 4);
+    case norm_column: return QString::number(v, 'f', 3);
+    case memory_column: return QString::fromStdString(human_bytes(uint64_t(v)));
+    default: return QString::number(v, 'f', 0);
+  }
+}
+
+QVariant MetricsModel::headerData(int section, Qt::Orientation orientation, int role) const {
+  if (orientation != Qt::Horizontal || role != Qt::DisplayRole) return QAbstractTableModel::headerData(section, orientation, role);
+  const QStringList names = {tr("Step"), tr("Epoch"), tr("Loss"), tr("Learning rate"), tr("Gradient norm"), tr("Tokens/s"), tr("Memory"), tr("Tokens")};
+  return names.value(section);
+}
+
+}  // namespace lorikeet::ui

@@ -1,0 +1,32 @@
+/// The figures behind the charts, one row a step: the table twin for those who cannot or will not read a chart.
+#pragma once
+#include <QAbstractTableModel>
+#include <vector>
+
+#include "core/run/jobs.h"
+
+namespace lorikeet::ui {
+
+class MetricsModel : public QAbstractTableModel {
+  Q_OBJECT
+ public:
+  enum Column { step_column, epoch_column, loss_column, rate_column, norm_column, speed_column, memory_column, tokens_column, column_count };
+  enum Role { raw_role = Qt::UserRole };
+  using QAbstractTableModel::QAbstractTableModel;
+
+  void clear();
+  /// Rows that arrive during a run are inserted, never a reset.
+  void append(const std::vector<StepReport>& steps);
+  const std::vector<StepReport>& steps() const { return steps_; }
+
+  int rowCount(const QModelIndex& parent = {}) const override;
+  int columnCount(const QModelIndex& parent = {}) const override;
+  QVariant data(const QModelIndex& index, int role) const override;
+  QVariant headerData(int section, Qt::Orientation orientation, int role) const override;
+  static double value(const StepReport& step, int column);
+
+ private:
+  std::vector<StepReport> steps_;
+};
+
+}  // namespace lorikeet::ui

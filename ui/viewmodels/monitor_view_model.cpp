@@ -1,0 +1,218 @@
+#include "ui/viewmodels/monitor_view_model.h"
+
+#include <QDateTime>
+#include <QFileInfo>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/base/files.h"
+#include "core/base/system.h"
+#include "core/base/text.h"
+#include "core/run/queries.h"
+
+namespace lorikeet::ui {
+namespace {
+
+constexpr int kFollowMs = 1000;
+double number_at(const Json& j, const char* key, double other = 0) {
+  const auto it = j.find(key);
+  return it != j.end() && it->is_number() ? it->get<double>() : other;
+}
+std::string text_at(const Json& j, const char* key) {
+  const auto it = j.find(key);
+  return it != j.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+StepReport step_of(const Json& j) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  StepReport s;
+  s.step = int64_t(number_at(j, "step"));
+  s.epoch = number_at(j, "epoch"), s.loss = number_at(j, "loss", nan), s.learning_rate = number_at(j, "learning_rate");
+  s.grad_norm = number_at(j, "grad_norm", nan);
+  s.tokens = int64_t(number_at(j, "tokens")), s.target_tokens = int64_t(number_at(j, "target_tokens"));
+  s.tokens_per_s = number_at(j, "tokens_per_s"), s.step_ms = number_at(j, "step_ms");
+  s.device_bytes = uint64_t(number_at(j, "device_bytes")), s.host_bytes = uint64_t(number_at(j, "host_bytes"));
+  s.time = number_at(j, "time");
+  return s;
+}
+
+}  // namespace
+
+MonitorViewModel::MonitorViewModel(Session& session, QueryRunner& queries, QObject* parent)
+    : QObject(parent), session_(session), queries_(queries), events_({tr("Time"), tr("Step"), tr("Event"), tr("Text")}) {
+  events_.setFigureColumns({1});
+  follow_timer_.setInterval(kFollowMs);
+  connect(&follow_timer_, &QTimer::timeout, this, &MonitorViewModel::follow);
+  connect(&session_, &Session::stateChanged, this, &MonitorViewModel::sessionChanged);
+  connect(&session_, &Session::progressChanged, this, &MonitorViewModel::headerChanged);
+  connect(&session_, &Session::stepsArrived, this, [this](const std::vector<StepReport>& steps) {
+    if (live_) addSteps(steps);
+  });
+  connect(&session_, &Session::evalsArrived, this, [this](const std::vector<EvalReport>& evals) {
+    if (!live_) return;
+    evals_.insert(evals_.end(), evals.begin(), evals.end());
+    emit pointsAdded();
+    emit headerChanged();
+  });
+  connect(&session_, &Session::eventsArrived, this, [this](const std::vector<RunEvent>& events) {
+    if (live_)
+      for (const RunEvent& event : events) addEvent(event, wall_seconds());
+  });
+  connect(&session_, &Session::runFolderKnown, this, [this](const QString& folder) {
+    if (!live_) return;
+    folder_ = folder;  // a continued run has a history before its first new step
+    queries_.ask(this, QStringLiteral("history"), [f = folder.toStdString()](std::stop_token) { return readHistory(f, 0); },
+                 [this](History h) { takeHistory(std::move(h), true); });
+  });
+}
+
+void MonitorViewModel::clear() {
+  metrics_.clear();
+  events_.setRows({});
+  evals_.clear();
+  smoothed_.clear();
+  ema_ = ema_weight_ = 0;
+  clip_norm_ = planned_bytes_ = 0;
+  information_ = {};
+  read_to_ = 0;
+}
+
+void MonitorViewModel::showRun(const QString& folder) {
+  if (session_.isActive() && session_.runFolder() == folder) {
+    if (!live_) {
+      live_ = true;
+      clear();
+      emit runReplaced();
+    }
+  } else {
+    live_ = false;
+    if (folder != folder_) clear();
+  }
+  folder_ = folder;
+  emit headerChanged();
+  queries_.ask(this, QStringLiteral("history"), [f = folder.toStdString()](std::stop_token) { return readHistory(f, 0); },
+               [this](History h) { takeHistory(std::move(h), true); },
+               [this](const ErrorText& e) { emit problem(tr("The run could not be read."), e); });
+  follow_timer_.start();
+}
+
+MonitorViewModel::History MonitorViewModel::readHistory(const std::string& folder, uint64_t from) {
+  History h;
+  h.read_to = from;
+  h.information = run_information(folder);
+  const fs::path plan = fs::path(folder) / "plan.json";
+  std::error_code error;
+  if (fs::exists(plan, error)) h.plan = read_json_file(plan.string());
+  for (const Json& line : run_metrics(folder, h.read_to)) {
+    if (line.contains("eval_loss"))
+      h.evals.push_back({int64_t(number_at(line, "step")), number_at(line, "eval_loss"), int64_t(number_at(line, "eval_tokens")), number_at(line, "time")});
+    else if (line.contains("event"))
+      h.events.push_back({{int64_t(number_at(line, "step")), text_at(line, "event"), text_at(line, "text")}, number_at(line, "time")});
+    else if (line.contains("loss"))
+      h.steps.push_back(step_of(line));
+  }
+  return h;
+}
+
+void MonitorViewModel::takeHistory(History h, bool anew) {
+  if (anew) {
+    std::vector<StepReport> live;  // steps that came in while the file was read
+    const int64_t last = h.steps.empty() ? 0 : h.steps.back().step;
+    if (live_)
+      for (const StepReport& s : metrics_.steps())
+        if (s.step > last) live.push_back(s);
+    clear();
+    h.steps.insert(h.steps.end(), live.begin(), live.end());
+  }
+  read_to_ = h.read_to;
+  information_ = h.information;
+  if (const auto config = information_.find("config"); config != information_.end() && config->contains("optimizer"))
+    clip_norm_ = number_at((*config)["optimizer"], "max_grad_norm");
+  for (const char* key : {"bytes", "estimate", "plan"}) {  // the estimate of plan.json, before or after it was measured
+    const auto it = h.plan.is_object() ? h.plan.find(key) : h.plan.end();
+    if (it == h.plan.end() || !it->is_object()) continue;
+    const Json& bytes = it->contains("bytes") ? (*it)["bytes"] : *it;
+    if (bytes.is_object() && bytes.contains("total")) planned_bytes_ = number_at(bytes, "total");
+  }
+  for (const auto& [event, time] : h.events) addEvent(event, time);
+  evals_.insert(evals_.end(), h.evals.begin(), h.evals.end());
+  addSteps(h.steps);
+  if (anew) emit runReplaced();
+  emit headerChanged();
+}
+
+void MonitorViewModel::follow() {
+  if (live_ || folder_.isEmpty() || queries_.isBusy(this, QStringLiteral("history"))) return;
+  if (text_at(information_, "state") != "running") return follow_timer_.stop();
+  queries_.ask(this, QStringLiteral("history"), [f = folder_.toStdString(), from = read_to_](std::stop_token) { return readHistory(f, from); },
+               [this](History h) { takeHistory(std::move(h), false); });
+}
+
+void MonitorViewModel::sessionChanged() {
+  if (session_.state() == SessionState::starting) {
+    live_ = true;
+    folder_.clear();
+    clear();
+    emit runReplaced();
+  } else if (live_ && !session_.isActive()) {
+    live_ = false;
+    const bool has_folder = !folder_.isEmpty();
+    if (has_folder) showRun(folder_);  // the whole history, not thinned
+  }
+  emit headerChanged();
+}
+
+void MonitorViewModel::addSteps(const std::vector<StepReport>& steps) {
+  if (steps.empty()) return;
+  metrics_.append(steps);
+  for (const StepReport& s : steps) {
+    if (std::isfinite(s.loss)) {
+      ema_ = smoothing_ * ema_ + (1 - smoothing_) * s.loss;
+      ema_weight_ = smoothing_ * ema_weight_ + (1 - smoothing_);
+    }
+    smoothed_.push_back(ema_weight_ > 0 ? ema_ / ema_weight_ : s.loss);
+  }
+  emit pointsAdded();
+  emit headerChanged();
+}
+
+void MonitorViewModel::addEvent(const RunEvent& event, double time) {
+  const QString clock = QDateTime::fromSecsSinceEpoch(qint64(time)).toString(QStringLiteral("HH:mm:ss"));
+  events_.append({{clock, QString::number(event.step), QString::fromStdString(event.event), QString::fromStdString(event.text)},
+                  {time, qlonglong(event.step)}, {}, {}});
+}
+
+void MonitorViewModel::setSmoothing(double weight) {
+  smoothing_ = std::clamp(weight, 0.0, 0.999);
+  smoothed_.clear();
+  ema_ = ema_weight_ = 0;
+  for (const StepReport& s : steps()) {
+    if (std::isfinite(s.loss)) {
+      ema_ = smoothing_ * ema_ + (1 - smoothing_) * s.loss;
+      ema_weight_ = smoothing_ * ema_weight_ + (1 - smoothing_);
+    }
+    smoothed_.push_back(ema_weight_ > 0 ? ema_ / ema_weight_ : s.loss);
+  }
+  emit runReplaced();
+}
+
+void MonitorViewModel::setXAxis(XAxis axis) {
+  x_axis_ = axis;
+  emit runReplaced();
+}
+
+double MonitorViewModel::x(const StepReport& s) const {
+  if (x_axis_ == XAxis::tokens) return double(s.tokens);
+  if (x_axis_ == XAxis::time) return (s.time - startedAt()) / 60;
+  return double(s.step);
+}
+
+double MonitorViewModel::x(const EvalReport& e) const {
+  if (x_axis_ == XAxis::time) return (e.time - startedAt()) / 60;
+  if (x_axis_ == XAxis::steps) return double(e.step);
+  const auto& all = steps();
+  const auto it = std::lower_bound(all.begin(), all.end(), e.step, [](const StepReport& s, int64_t step) { return s.step < step; });
+  return it == all.end() ? (all.empty() ? 0.0 : double(all.back().tokens)) : double(it->tokens);
+}
+
+}  // namespace lorikeet::ui
