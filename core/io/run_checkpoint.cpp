@@ -73,6 +73,7 @@ bool holds_exactly(const std::string& path, const NamedTensors& tensors) {
     if (!e || e->shape != t.shape() || e->dtype != safetensors_dtype(t.dtype())) return false;
     const auto bytes = file.bytes(*e);
     if (bytes.size() != t.bytes() || std::memcmp(bytes.data(), t.raw(), bytes.size()) != 0) return false;
+    file.mapping()->drop_pages();
   }
   return true;
 }

@@ -2,12 +2,28 @@
 
 #include <algorithm>
 
+#include "core/models/activation_bytes.h"
 #include "core/run/detail/run_setup.h"
 
 namespace lorikeet::detail {
 namespace {
 
 constexpr uint64_t kFloat = 4;
+
+// The head works on this much of logits at a time (kChunkBytes, kLeastRows, kMostRows, kParts of
+// core/ops/linear_cross_entropy_cpu.cpp).
+constexpr int64_t kLogitBytes = 64 << 20, kLeastLogitRows = 16, kMostLogitRows = 512, kHeadParts = 16;
+// Scratch of the linear layers: a decoded panel a thread, and a stretch of weight decoded for all threads in backward
+// (core/ops/panels.h, adapted_linear_cpu.cpp).
+constexpr uint64_t kPanelBytes = 1 << 20, kSharedBytes = 8 << 20;
+// Scratch of attention a thread: blocks of scores and sums (core/ops/attention_cpu.cpp).
+constexpr uint64_t kAttentionBytes = 1 << 20;
+// What OpenBLAS touches a thread for its packed panels.
+constexpr uint64_t kBlasBytes = 4 << 20;
+// Code, libraries, locale, thread stacks: resident bytes of the program before it opens a model.
+constexpr uint64_t kProgramBytes = 24 << 20;
+// A vocabulary entry with its maps and merges.
+constexpr uint64_t kTokenizerEntryBytes = 400;
 
 const ModelTensorInfo* find_tensor(const ModelFacts& m, const std::string& name) {
   for (const auto& t : m.tensors)
@@ -35,6 +51,50 @@ WeightSize weight_size(const RunConfig& c, const ModelFacts& m) {
   out.bytes += static_cast<uint64_t>((2 * m.config.layers + 1) * m.config.hidden_size) * kFloat;
   out.bits_per_weight = linear_values > 0 ? 8.0 * static_cast<double>(linear_bytes) / static_cast<double>(linear_values) : 0;
   return out;
+}
+
+namespace {
+
+std::vector<int64_t> ranks_of(const MemoryQuestion& q, const std::vector<LinearShape>& shapes) {
+  const AdapterSpec spec = adapter_spec_of(q.config, q.model.base_name);
+  std::vector<int64_t> ranks;
+  for (const LinearShape& s : shapes) {
+    const bool adapted = std::any_of(q.adapted.begin(), q.adapted.end(), [&](const LinearShape& a) { return a.name == s.name; });
+    ranks.push_back(adapted ? rank_and_alpha(spec, s.name).first : 0);
+  }
+  return ranks;
+}
+
+/// Most that is alive between forward and backward, with what the head holds on top of the saved values.
+uint64_t activation_peak(const MemoryQuestion& q, const std::vector<int64_t>& ranks, uint64_t head_bytes) {
+  const int64_t tokens = q.batches.most_tokens, targets = q.batches.most_targets;
+  const ActivationBytes a = activation_bytes(q.model.config, ranks, q.policy, tokens, targets);
+  const auto c = static_cast<uint64_t>(q.model.config.hidden_size);
+  const uint64_t head = a.saved + (static_cast<uint64_t>(tokens) + 2 * static_cast<uint64_t>(targets)) * c * kFloat + head_bytes;
+  // Dropout makes a masked copy of a layer's input while the layer is at work.
+  const uint64_t masked = q.config.adapter.dropout > 0 ? static_cast<uint64_t>(tokens * q.model.config.intermediate_size) * kFloat : 0;
+  return std::max(a.peak + masked, head);
+}
+
+}  // namespace
+
+PlanBytes estimate_memory(const MemoryQuestion& q) {
+  const ModelConfig& m = q.model.config;
+  const auto threads = static_cast<uint64_t>(std::max<int64_t>(q.config.device.threads, 1));
+  const auto trainable = static_cast<uint64_t>(q.trainable);
+  const int64_t chunk = std::clamp(kLogitBytes / (static_cast<int64_t>(kFloat) * std::max<int64_t>(m.vocab_size, 1)), kLeastLogitRows, kMostLogitRows);
+  const auto rows = static_cast<uint64_t>(std::min(std::max(q.batches.most_targets, q.batches.most_eval_targets), chunk));
+  const uint64_t logits = rows * static_cast<uint64_t>(m.vocab_size) * kFloat;
+  PlanBytes b;
+  b.weights = weight_size(q.config, q.model).bytes;
+  b.adapter = trainable * kFloat * 2;    // values and gradients
+  b.optimizer = trainable * kFloat * 2;  // two moments
+  b.activations = activation_peak(q, ranks_of(q, linear_shapes(m)), logits);
+  b.scratch = kProgramBytes + threads * (kPanelBytes + kAttentionBytes + kBlasBytes) + kSharedBytes +
+              static_cast<uint64_t>(kHeadParts) * rows * static_cast<uint64_t>(m.hidden_size) * kFloat +
+              static_cast<uint64_t>(q.model.tokenizer_size) * kTokenizerEntryBytes + q.data_bytes;
+  b.total = b.weights + b.adapter + b.optimizer + b.activations + b.scratch;
+  return b;
 }
 
 uint64_t checkpoint_bytes(int64_t trainable) {

@@ -281,6 +281,7 @@ void TrainingRun::save(bool scheduled, const JobEvents& events) {
   for (const auto& p : m.parameters) state.parameters.emplace_back(p.name, p.var->value);
   state.optimizer = m.optimizer->state();
   if (events.on_progress) events.on_progress({"saving", 0, 1});
+  arena_trim();  // reading the files back must not come on top of the activations' unused pages
   folder_.save_checkpoint(state, config_.training.keep_checkpoints,
                           [&](const std::string& folder) { write_adapter(folder + "/adapter", m.spec, m.parameters, m.matched); });
   write_adapter(folder_.path() + "/adapter", m.spec, m.parameters, m.matched);

@@ -1,0 +1,115 @@
+// kill -9 at random moments: nothing but the steps since the last checkpoint is lost, the folder tells the truth at
+// every moment, and the run ends with the bytes of one that was never touched.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <thread>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/random.h"
+#include "core/io/adapter_files.h"
+#include "core/io/run_folder.h"
+#include "tests/core/run/tiny_run.h"
+#include "tests/support/support.h"
+
+using namespace lorikeet;
+using namespace lorikeet::test;
+
+namespace {
+
+constexpr int kKills = 50;
+
+/// Starts the worker; kills it after `after_ms` (never when negative). Its exit code, or -1 when it was killed.
+int work(const std::vector<std::string>& arguments, double after_ms) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    std::vector<char*> argv{const_cast<char*>(LORIKEET_TRAIN_WORKER)};
+    for (const auto& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
+    argv.push_back(nullptr);
+    ::execv(LORIKEET_TRAIN_WORKER, argv.data());
+    ::_exit(127);
+  }
+  int status = 0;
+  if (after_ms >= 0) {
+    std::this_thread::sleep_for(std::chrono::microseconds(static_cast<int64_t>(after_ms * 1000)));
+    ::kill(child, SIGKILL);
+  }
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/// Empty when all that the folder says is so.
+std::string lie_of(const std::string& run) {
+  if (!RunFolder::is_run_folder(run)) return {};
+  const auto summary = summarise_run(run);
+  if (summary->state != "interrupted" && summary->state != "finished") return "state " + summary->state;
+  for (const int64_t step : RunFolder::checkpoint_steps(run))
+    if (auto damage = RunFolder::checkpoint_damage(RunFolder::checkpoint_path(run, step)); !damage.empty()) return "checkpoint: " + damage;
+  if (fs::exists(run + "/adapter/adapter_config.json")) {
+    try {
+      read_adapter(run);
+    } catch (const Error& e) {
+      return std::string("adapter: ") + e.what();
+    }
+  }
+  uint64_t from = 0;
+  int64_t last = 0;
+  for (const Json& line : read_metrics(run, from))
+    if (line.contains("loss")) {
+      if (line["step"].get<int64_t>() != last + 1) return "metrics jump from step " + std::to_string(last) + " to " + dump_json(line["step"]);
+      last = line["step"].get<int64_t>();
+    }
+  if (const auto steps = RunFolder::checkpoint_steps(run); !steps.empty() && steps.front() > last) return "a checkpoint of a step without a line";
+  return {};
+}
+
+}  // namespace
+
+class RunKillTest : public QObject {
+  Q_OBJECT
+  ScratchFolder scratch_;
+  std::string config_;
+
+ private slots:
+  void initTestCase() {
+    write_tiny_model(scratch_.path("model"));
+    write_tiny_data(scratch_.path("data.jsonl"), 200);
+    RunConfig c = tiny_config(scratch_.path("model"), scratch_.path("data.jsonl"));
+    c.training.epochs = 8;
+    c.training.gradient_accumulation = 1;
+    config_ = scratch_.write("config.json", dump_json(config_to_json(c)));
+    ::setenv("XDG_CACHE_HOME", scratch_.path("cache").c_str(), 1);
+  }
+
+  void endsWithTheSameBytesHoweverOftenItIsKilled() {
+    const std::string calm = scratch_.path("calm"), killed = scratch_.path("killed");
+    QElapsedTimer timer;
+    timer.start();
+    QCOMPARE(work({"train", config_, calm}, -1), 0);
+    const double whole_ms = static_cast<double>(timer.elapsed());
+    RandomStream random(11, 1);
+    int kills = 0, starts = 0;
+    bool finished = false;
+    while (!finished) {
+      QVERIFY2(++starts < 2000, "the run makes no progress");
+      // Short lives at first, so that all the kills find something to interrupt; then the run may end.
+      const double life = kills < kKills ? random.uniform(1, whole_ms / 6) : -1;
+      const bool exists = RunFolder::is_run_folder(killed);
+      const int code = work(exists ? std::vector<std::string>{"resume", killed} : std::vector<std::string>{"train", config_, killed}, life);
+      if (code == -1) ++kills;
+      else QVERIFY2(code == 0, ("exit code " + std::to_string(code)).c_str());
+      finished = code == 0;
+      const std::string lie = lie_of(killed);
+      QVERIFY2(lie.empty(), lie.c_str());
+    }
+    qInfo("%d kills, unbroken run %.0f ms", kills, whole_ms);
+    QVERIFY2(kills >= kKills / 2, "the run ended before it was killed often enough");
+    QCOMPARE(QString::fromStdString(essence_of_run(killed)), QString::fromStdString(essence_of_run(calm)));
+  }
+};
+
+LORIKEET_TEST_MAIN(RunKillTest)
+#include "run_kill_test.moc"
