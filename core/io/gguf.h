@@ -14,8 +14,10 @@
 
 namespace lorikeet {
 
+/// Types of metadata values as the file numbers them.
+enum class GgufType : int { u8 = 0, i8, u16, i16, u32, i32, f32, boolean, text, array, u64, i64, f64 };
 struct GgufArray {
-  int element_type = 0;  // ggml metadata type
+  int element_type = 0;  // a GgufType, never array
   std::vector<std::string> strings;
   std::vector<double> numbers;
 };
@@ -36,6 +38,8 @@ class GgufFile {
   std::span<const std::byte> bytes(const GgufTensor& t) const;
   std::shared_ptr<const MappedFile> mapping() const { return file_; }
   const std::string& path() const { return path_; }
+  /// Bytes behind the last tensor and its padding; readers ignore them, a user should hear of them.
+  uint64_t trailing_bytes() const { return trailing_; }
   /// Typed access: nothing when absent, InputError when of another type or out of range.
   std::optional<std::string> text(const std::string& key) const;
   std::optional<int64_t> integer(const std::string& key, int64_t min, int64_t max) const;
@@ -49,6 +53,7 @@ class GgufFile {
   std::map<std::string, GgufValue> metadata_;
   std::vector<GgufTensor> tensors_;
   std::map<std::string, size_t> index_;
+  uint64_t trailing_ = 0;
 };
 /// Model sizes from the metadata, checked against the tensors present. Architectures other than llama are refused by name.
 ModelConfig model_config_of_gguf(const GgufFile& file);
