@@ -46,6 +46,11 @@ struct BlockForm {
     const int64_t in_attention = attention + c + 2 * q + 2 * k;
     return std::max(in_mlp, in_attention);
   }
+  /// The same for a block that is run again first: its output is made while the output's gradient waits.
+  int64_t recompute_peak(bool grad) const {
+    const int64_t made = attention_saved(grad) + mlp_saved(grad) + 2 * c + (adapted(6) ? 0 : f);
+    return std::max(made, backward_peak(grad));
+  }
 };
 
 }  // namespace
@@ -65,7 +70,7 @@ ActivationBytes activation_bytes(const ModelConfig& config, const std::vector<in
     const bool input_needs = full ? layer > 0 : grad;
     if (full) {
       saved += c;  // x alone; the block is run again in backward
-      recompute = std::max(recompute, block.backward_peak(input_needs));
+      recompute = std::max(recompute, block.recompute_peak(input_needs));
     } else {
       const int64_t own = block.attention_saved(grad) + block.mlp_saved(grad);
       saved += (grad ? c : 0) + own;
