@@ -3,8 +3,9 @@
 
 #include <sys/mman.h>
 
-#include <cstdlib>
 #include <algorithm>
+#include <cstdlib>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <set>
@@ -22,7 +23,15 @@ constexpr size_t kAlign = 64;
 constexpr size_t kPage = 4096;
 constexpr size_t kCheckBytes = 16u << 20;  // requests from here on are compared with the memory available
 
+size_t rounded_up(size_t bytes) {
+  if (bytes > SIZE_MAX - kAlign) throw OutOfMemoryError("out of memory: " + human_bytes(bytes) + " asked", bytes, available_memory_bytes());
+  return (bytes + kAlign - 1) / kAlign * kAlign;
+}
+
 class Arena {
+  // `held`: bytes of the hole that the system counts as ours, so not as available; 0 after trim().
+  struct Hole { size_t size, held; };
+
  public:
   static Arena& instance() {
     static Arena* arena = new Arena;  // never destroyed: storage may outlive static destruction order
@@ -30,7 +39,7 @@ class Arena {
   }
   void* allocate(size_t bytes) {
     const std::lock_guard lock(mutex_);
-    const size_t size = (bytes + kAlign - 1) / kAlign * kAlign;
+    const size_t size = rounded_up(bytes);
     check(size);
     char* at = take(size);
     used_.emplace(at, size);
@@ -62,7 +71,11 @@ class Arena {
   }
   void trim() {
     const std::lock_guard lock(mutex_);
-    for (const auto& [at, size] : free_) drop(at, size);
+    for (auto& [at, hole] : free_) {
+      drop(at, hole.size);
+      held_ -= hole.held;
+      hole.held = 0;
+    }
   }
 
  private:
@@ -82,19 +95,17 @@ class Arena {
       throw OutOfMemoryError(fmt::format("memory limit reached: {} more asked, {} of {} in use", human_bytes(size), human_bytes(statistics_.live_bytes), human_bytes(limit_)),
                              size, limit_ - std::min(limit_, statistics_.live_bytes));
     if (size < kCheckBytes) return;
-    const uint64_t available = available_memory_bytes() + hole_bytes();
+    const uint64_t available = available_memory_bytes() + held_;
     if (available > 0 && size > available)
       throw OutOfMemoryError(fmt::format("out of memory: {} asked, {} available", human_bytes(size), human_bytes(available)), size, available);
-  }
-  uint64_t hole_bytes() const {  // already committed, so not counted as available by the system
-    return static_cast<uint64_t>(top_ - base_) - statistics_.live_bytes;
   }
   char* take(size_t size) {
     const auto fit = by_size_.lower_bound({size, nullptr});
     if (fit != by_size_.end()) {
       const auto [whole, at] = *fit;
-      forget(at, whole);
-      if (whole > size) remember(at + size, whole - size);
+      const size_t held = forget(at);
+      // Which pages of a hole are held is not known once it was merged: the block gets them first.
+      if (whole > size) remember(at + size, {whole - size, held > size ? held - size : 0});
       return at;
     }
     if (static_cast<size_t>(base_ + reserved_ - top_) < size)
@@ -104,33 +115,38 @@ class Arena {
     return at;
   }
   void give(char* at, size_t size) {
+    size_t held = size;
     auto next = free_.lower_bound(at);
     if (next != free_.end() && at + size == next->first) {
-      const auto [other, other_size] = *next;
-      forget(other, other_size);
-      size += other_size;
+      size += next->second.size;
+      held += forget(next->first);
     }
     auto previous = free_.lower_bound(at);
-    if (previous != free_.begin() && std::prev(previous)->first + std::prev(previous)->second == at) {
-      const auto [other, other_size] = *std::prev(previous);
-      forget(other, other_size);
-      at = other;
-      size += other_size;
+    if (previous != free_.begin() && std::prev(previous)->first + std::prev(previous)->second.size == at) {
+      at = std::prev(previous)->first;
+      size += std::prev(previous)->second.size;
+      held += forget(at);
     }
     if (at + size == top_ && size >= kCheckBytes) {  // a large end goes back at once, small ones are soon needed again
       drop(at, size);
       top_ = at;
       return;
     }
-    remember(at, size);
+    remember(at, {size, held});
   }
-  void remember(char* at, size_t size) {
-    free_.emplace(at, size);
-    by_size_.emplace(size, at);
+  void remember(char* at, Hole hole) {
+    free_.emplace(at, hole);
+    by_size_.emplace(hole.size, at);
+    held_ += hole.held;
   }
-  void forget(char* at, size_t size) {
-    free_.erase(at);
-    by_size_.erase({size, at});
+  /// Returns how much of the hole was held.
+  size_t forget(char* at) {
+    const auto it = free_.find(at);
+    const Hole hole = it->second;
+    by_size_.erase({hole.size, at});
+    free_.erase(it);
+    held_ -= hole.held;
+    return hole.held;
   }
   static void drop(char* at, size_t size) {
     const auto begin = (reinterpret_cast<uintptr_t>(at) + kPage - 1) / kPage * kPage;
@@ -142,7 +158,9 @@ class Arena {
   char *base_ = nullptr, *top_ = nullptr;
   size_t reserved_ = 0;
   uint64_t limit_ = 0;
-  std::map<char*, size_t> used_, free_;
+  std::map<char*, size_t> used_;
+  std::map<char*, Hole> free_;
+  uint64_t held_ = 0;  // over all holes
   std::set<std::pair<size_t, char*>> by_size_;
   ArenaStatistics statistics_;
 };
@@ -157,12 +175,13 @@ uint64_t counts_limit = 0;
 }  // namespace
 // Under sanitizers every block is an allocation of its own, so that an overflow is seen.
 std::shared_ptr<void> arena_allocate(size_t bytes) {
-  const size_t size = (bytes + kAlign - 1) / kAlign * kAlign;
+  const size_t size = rounded_up(bytes);
   const std::lock_guard lock(counts_mutex);
   if ((counts_limit > 0 && counts.live_bytes + size > counts_limit) || size > available_memory_bytes())
     throw OutOfMemoryError("out of memory: " + human_bytes(size) + " asked", size, available_memory_bytes());
   void* p = std::aligned_alloc(kAlign, size);
   if (!p) throw OutOfMemoryError("out of memory: " + human_bytes(size) + " asked", size, available_memory_bytes());
+  std::memset(p, 0xFF, size);  // NaN in every float type: reading what was never written shows
   counts.live_bytes += size;
   counts.peak_bytes = std::max(counts.peak_bytes, counts.live_bytes);
   counts.span_bytes = std::max(counts.span_bytes, counts.live_bytes);

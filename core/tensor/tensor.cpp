@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "core/base/checked.h"
 #include "core/base/error.h"
 #include "core/tensor/host_arena.h"
 
@@ -56,17 +57,18 @@ int64_t element_count(const Shape& shape) {
 
 Tensor Tensor::empty(Shape shape, DType dtype) {
   Tensor t;
-  for (const int64_t d : shape)
+  auto bytes = std::optional<uint64_t>(dtype_bytes(dtype));
+  for (const int64_t d : shape) {
     if (d < 0) throw ShapeError("tensor: negative axis in " + to_string(shape));
+    if (bytes) bytes = checked_mul(*bytes, static_cast<uint64_t>(d));
+  }
+  if (!bytes || *bytes > INT64_MAX) throw ShapeError("tensor: too large to address: " + to_string(shape));
   t.shape_ = std::move(shape);
   t.dtype_ = dtype;
   t.row_stride_ = t.width();
   auto memory = arena_allocate(std::max<size_t>(1, t.bytes()));
   t.data_ = memory.get();
   t.storage_ = std::move(memory);
-#ifdef LORIKEET_SANITIZED
-  std::memset(t.data_, 0xFF, t.bytes());  // NaN in every float type: reading what was never written shows
-#endif
   return t;
 }
 
