@@ -1,0 +1,20 @@
+// Streams do not wait for the default stream: work is ordered by the stream it is given to and nothing else.
+#include "cuda/runtime/stream.h"
+
+#include "cuda/runtime/check.h"
+
+namespace lorikeet::cuda {
+
+Stream::Stream() {
+  cudaStream_t s = nullptr;
+  LORIKEET_CUDA(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking));
+  handle_ = s;
+}
+
+Stream::~Stream() {
+  if (handle_) cudaStreamDestroy(static_cast<cudaStream_t>(handle_));
+}
+
+void Stream::synchronize() const { LORIKEET_CUDA(cudaStreamSynchronize(static_cast<cudaStream_t>(handle_))); }
+
+}  // namespace lorikeet::cuda
