@@ -27,7 +27,7 @@ const std::array kFields = {
     Field{"data.validation_fraction", LORIKEET_FIELD(data, validation_fraction), 0, 0.9, "", "", kAdvanced,
           "Share held back", "Part of the training data kept for measuring when there are no validation files."},
     Field{"data.format", LORIKEET_FIELD(data, format), 0, 0,
-          "auto|messages|sharegpt|alpaca|prompt_completion|question_answer|text|tokens", "", kAdvanced, "Format",
+          "auto|messages|sharegpt|alpaca|prompt_completion|question_answer|text|tokens|message_tree", "", kAdvanced, "Format",
           "The shape of the rows; auto recognises it from their content and says how."},
     Field{"data.template", LORIKEET_FIELD(data, template_name), 0, 0, "", "", kAdvanced, "Chat template",
           "How a conversation becomes text: auto takes the model's own, else chatml, alpaca or a .jinja file."},
