@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/json.h"
 #include "core/methods/method.h"
 #include "core/tensor/tensor.h"
 

@@ -33,8 +33,10 @@ std::string header_text(const std::vector<const Named*>& order, std::map<std::st
   uint64_t at = 0;
   for (const Named* n : order) {
     const uint64_t end = at + n->second.bytes();
-    text += "," + dump_json(n->first) + ":" +
-            dump_json(Json{{"dtype", safetensors_dtype(n->second.dtype())}, {"shape", n->second.shape()}, {"data_offsets", {at, end}}});
+    text += ',';
+    text += dump_json(n->first);
+    text += ':';
+    text += dump_json(Json{{"dtype", safetensors_dtype(n->second.dtype())}, {"shape", n->second.shape()}, {"data_offsets", {at, end}}});
     at = end;
   }
   text += '}';
