@@ -39,11 +39,11 @@ struct BlockForm {
   bool output_needs(bool grad) const { return middle_needs(grad) || adapted(4) || adapted(5) || adapted(6); }
   /// Most elements alive in the backward of this block above what was saved before it. The gradient of the output and
   /// that of the MLP's product stand beside all the block has saved; later the MLP's part is gone and the gradients of
-  /// q, k, v and o stand beside the rest.
+  /// q, k, v and o stand beside the rest. The kernels add a row of the rank (linear) or one value a head (attention).
   int64_t backward_peak(bool grad) const {
     const int64_t attention = attention_saved(grad);
-    const int64_t in_mlp = attention + mlp_saved(grad) + c + f;
-    const int64_t in_attention = attention + c + 2 * q + 2 * k;
+    const int64_t in_mlp = attention + mlp_saved(grad) + c + f + ranks[6];
+    const int64_t in_attention = attention + c + 2 * q + 2 * k + heads;
     return std::max(in_mlp, in_attention);
   }
   /// The same for a block that is run again first: its output is made while the output's gradient waits.
