@@ -66,9 +66,12 @@ void AddedTokens::build(const Normalizer& normalizer) {
   raw_ = {};
   normalized_ = {};
   for (size_t i = 0; i < tokens_.size(); ++i) {
-    const AddedToken& t = tokens_[i];
-    if (t.normalized) normalized_.insert(normalizer.run(t.content), static_cast<int32_t>(i));
-    else raw_.insert(t.content, static_cast<int32_t>(i));
+    AddedToken& t = tokens_[i];
+    ByteTrie& trie = t.normalized ? normalized_ : raw_;
+    t.searched = t.normalized ? normalizer.run(t.content) : t.content;
+    // Two tokens can become the same text by normalisation: the first counts.
+    const auto known = trie.longest(t.searched, 0);
+    if (!known || known->length < t.searched.size()) trie.insert(t.searched, static_cast<int32_t>(i));
   }
 }
 
@@ -97,13 +100,12 @@ std::vector<AddedTokens::Part> AddedTokens::split(std::string_view text, bool no
     at = end;
     if (token.special && !parse_special) continue;
     if (token.single_word && (word_before(text, begin) || word_after(text, end))) continue;
-    if (token.lstrip) begin = blank_begin(text, begin);
+    if (token.lstrip) begin = std::max(blank_begin(text, begin), done);  // not the blanks that the match before has taken
     if (token.rstrip) end = blank_end(text, end);
-    begin = std::max(begin, done);  // blanks that the match before has taken
     if (begin > done) out.push_back({-1, done, begin});
+    // As in the original, blanks taken by rstrip can still be found as a token of their own.
     out.push_back({match->value, begin, end});
     done = end;
-    at = std::max(at, end);
   }
   if (done < text.size()) out.push_back({-1, done, text.size()});
   return out;

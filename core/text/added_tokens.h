@@ -21,6 +21,7 @@ struct AddedToken {
   bool lstrip = false, rstrip = false;  // takes the white space beside it along
   bool normalized = false;   // searched after normalisation
   bool special = false;
+  std::string searched;      // set by build(): the content as it stands in a normalised text; decoding shows this
 };
 
 class AddedTokens {

@@ -56,7 +56,7 @@ std::string rewritten(std::string_view e, const std::string& file, const std::st
       continue;
     }
     if (in_class && (e.substr(i, 2) == "&&" || (c == '[' && e.substr(i, 2) != "[:")))
-      throw InputError(file, where, "regular expressions with nested or intersected character in_class are not supported");
+      throw InputError(file, where, "regular expressions with nested or intersected character classes are not supported");
     if (in_class && c == '[') {  // [:name:] inside a class
       const size_t end = e.find(":]", i);
       if (end == std::string_view::npos) throw InputError(file, where, "a character class of the regular expression is not closed");

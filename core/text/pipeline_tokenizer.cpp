@@ -66,7 +66,10 @@ class PipelineTokenizer : public Tokenizer {
     return utf8_replaced(p_.decoder.decode(std::move(tokens)));
   }
   std::string token_bytes(int32_t id) const override { return p_.has_id(id) ? p_.decoder.bytes_of(token_of(id)) : std::string(); }
-  std::string token_text(int32_t id) const override { return token_of(id).text; }
+  std::string token_text(int32_t id) const override {
+    const AddedToken* t = p_.added.by_id(id);
+    return t ? t->content : p_.model->vocabulary().text(id);
+  }
   std::optional<int32_t> id_of(std::string_view text) const override { return p_.id_of(text); }
   bool is_special(int32_t id) const override {
     const AddedToken* t = p_.added.by_id(id);
@@ -99,7 +102,7 @@ class PipelineTokenizer : public Tokenizer {
   }
 
   DecodedToken token_of(int32_t id) const {
-    if (const AddedToken* t = p_.added.by_id(id)) return {t->content, true};
+    if (const AddedToken* t = p_.added.by_id(id)) return {t->searched, true};
     return {p_.model->vocabulary().text(id), false};
   }
 

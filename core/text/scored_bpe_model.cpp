@@ -8,6 +8,15 @@
 #include "core/text/merge_list.h"
 
 namespace lorikeet {
+namespace {
+
+constexpr size_t kLongestListedPiece = 64;  // bytes; longer pieces are looked up by their text while merging
+
+uint64_t pair_key(int32_t left, int32_t right) {
+  return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
+}
+
+}  // namespace
 
 ScoredBpeModel::ScoredBpeModel(Vocabulary vocabulary, const std::vector<float>& scores, std::vector<TokenType> types,
                                std::optional<int32_t> unk)
@@ -21,6 +30,18 @@ ScoredBpeModel::ScoredBpeModel(Vocabulary vocabulary, const std::vector<float>& 
     // Vocabularies without <0xAB> pieces sometimes hold the byte itself.
     const auto id = vocabulary_.find(byte_token(static_cast<unsigned char>(b)));
     fallback_ids_[b] = id ? *id : vocabulary_.find(std::string(1, static_cast<char>(b))).value_or(-1);
+  }
+  list_merges();
+}
+
+void ScoredBpeModel::list_merges() {
+  for (int32_t id = 0; id < vocabulary_.end_id(); ++id) {
+    const std::string_view text = vocabulary_.text(id);
+    if (text.size() > kLongestListedPiece || piece_id(text) != id) continue;
+    for (size_t cut = 0; next_code_point(text, cut), cut < text.size();) {
+      const int32_t a = piece_id(text.substr(0, cut)), b = piece_id(text.substr(cut));
+      if (a >= 0 && b >= 0) merges_.set(pair_key(a, b), merge_value(id));
+    }
   }
 }
 
@@ -85,8 +106,13 @@ void ScoredBpeModel::encode(std::string_view piece, bool byte_mapped, std::vecto
     list.push(piece_id(piece.substr(begin, i - begin)), static_cast<uint32_t>(begin), static_cast<uint32_t>(i));
   }
   list.run([&](const MergeSymbol& a, const MergeSymbol& b) {
-    const int32_t id = piece_id(piece.substr(a.begin, b.end - a.begin));
-    return id < 0 ? kNoMerge : static_cast<uint64_t>(ranks_[static_cast<size_t>(id)]) << 32 | static_cast<uint32_t>(id);
+    const uint32_t length = b.end - a.begin;
+    if (a.id >= 0 && b.id >= 0 && length <= kLongestListedPiece) {
+      const uint64_t* found = merges_.find(pair_key(a.id, b.id));
+      return found ? *found : kNoMerge;
+    }
+    const int32_t id = piece_id(piece.substr(a.begin, length));
+    return id < 0 ? kNoMerge : merge_value(id);
   });
   list.each([&](const MergeSymbol& s) { emit(piece, {s.id, s.begin, s.end}, out); });
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/text/flat_map.h"
 #include "core/text/token_model.h"
 
 namespace lorikeet {
@@ -23,11 +24,14 @@ class ScoredBpeModel : public TokenModel {
 
  private:
   int32_t piece_id(std::string_view text) const;
+  uint64_t merge_value(int32_t id) const { return static_cast<uint64_t>(ranks_[static_cast<size_t>(id)]) << 32 | static_cast<uint32_t>(id); }
+  void list_merges();
   void emit(std::string_view piece, ModelToken symbol, std::vector<ModelToken>& out) const;
   void emit_unknown(std::string_view piece, uint32_t begin, uint32_t end, std::vector<ModelToken>& out) const;
   Vocabulary vocabulary_;
   std::vector<TokenType> types_;
   std::vector<uint32_t> ranks_;     // by score, highest first; equal scores share a rank
+  FlatMap merges_;                  // left << 32 | right -> rank << 32 | joined, for all cuts of all pieces
   std::optional<int32_t> unk_;
   std::array<int32_t, 256> fallback_ids_;
 };
