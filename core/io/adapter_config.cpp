@@ -52,6 +52,7 @@ void refuse_other_kinds(const detail::JsonReader& r) {
   refuse_set("target_parameters", "an adapter on raw parameters");
   refuse_set("alora_invocation_tokens", "an activated adapter (aLoRA)");
   refuse_set("use_bdlora", "block-diagonal LoRA");
+  for (const char* variant : {"arrow_config", "kasa_config", "velora_config", "monteclora_config"}) refuse_set(variant, "this variant of LoRA");
   const std::string bias = r.text("bias").value_or("none");
   if (bias != "none") r.fail("bias", "\"" + printable(bias, 30) + "\": adapters that carry biases are not supported in this version");
 }
