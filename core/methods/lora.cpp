@@ -16,7 +16,8 @@ constexpr const char* kPeftPrefix = "base_model.model.";
 
 /// PEFT's rule for rank_pattern and alpha_pattern: a key matches the end of a module name at a dot; first hit wins.
 template <class Value>
-Value pattern_value(const std::map<std::string, Value>& patterns, const char* key, const std::string& module, Value otherwise) {
+Value pattern_value(const std::map<std::string, Value>& patterns, const char* key, const std::string& module,
+                    Value otherwise) {
   for (const auto& [text, value] : patterns)
     if (NamePattern(key, "(.*\\.)?(" + text + ")").matches(module)) return value;
   return otherwise;
@@ -24,7 +25,8 @@ Value pattern_value(const std::map<std::string, Value>& patterns, const char* ke
 
 void check_spec(const AdapterSpec& spec) {
   if (spec.dora)
-    throw UnsupportedError("adapter.dora: weight-decomposed adapters (DoRA) are not in this version; set adapter.dora to false");
+    throw UnsupportedError(
+        "adapter.dora: weight-decomposed adapters (DoRA) are not in this version; set adapter.dora to false");
   if (spec.init != "default" && spec.init != "gaussian")
     throw ConfigError("adapter.init", "adapter.init: \"" + spec.init + "\" is unknown; known: default, gaussian");
   if (!(spec.dropout >= 0 && spec.dropout < 1))
@@ -85,7 +87,8 @@ class Lora final : public Method {
 
   int64_t parameter_count(const std::vector<LinearShape>& linears, const AdapterSpec& spec) const override {
     int64_t count = 0;
-    for (const LinearShape& s : matched(linears, spec)) count += rank_and_alpha(spec, s.name).first * (s.rows + s.columns);
+    for (const LinearShape& s : matched(linears, spec))
+      count += rank_and_alpha(spec, s.name).first * (s.rows + s.columns);
     return count;
   }
 
@@ -105,7 +108,8 @@ std::pair<int64_t, double> rank_and_alpha(const AdapterSpec& spec, const std::st
   const int64_t rank = pattern_value(spec.rank_pattern, "adapter.rank_pattern", module, spec.rank);
   const double alpha = pattern_value(spec.alpha_pattern, "adapter.alpha_pattern", module, spec.alpha);
   if (rank <= 0)
-    throw ConfigError("adapter.rank", "adapter.rank: " + std::to_string(rank) + " for " + module + "; wanted at least 1");
+    throw ConfigError("adapter.rank",
+                      "adapter.rank: " + std::to_string(rank) + " for " + module + "; wanted at least 1");
   return {rank, alpha};
 }
 

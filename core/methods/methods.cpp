@@ -6,8 +6,8 @@ namespace lorikeet {
 
 const Registry<const Method*>& methods() {
   static const Registry<const Method*> list("adapter.method", {
-      {"lora", lora_method()},
-  });
+                                                                  {"lora", lora_method()},
+                                                              });
   return list;
 }
 

@@ -50,7 +50,8 @@ void refuse_unadaptable(const std::string& entry) {
 }
 
 bool ends_with_entry(const std::string& name, const std::string& entry) {
-  return name == entry || (name.size() > entry.size() && name.ends_with(entry) && name[name.size() - entry.size() - 1] == '.');
+  return name == entry ||
+         (name.size() > entry.size() && name.ends_with(entry) && name[name.size() - entry.size() - 1] == '.');
 }
 
 }  // namespace
@@ -73,8 +74,8 @@ NamePattern::NamePattern(const std::string& key, const std::string& pattern) : c
   code_->pattern = pattern;
   int error = 0;
   PCRE2_SIZE where = 0;
-  code_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C,
-                              &error, &where, nullptr);
+  code_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
+                              PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &error, &where, nullptr);
   if (!code_->code)
     throw ConfigError(key, key + ": \"" + printable(pattern) + "\" is not a valid pattern: " + pcre2_message(error) +
                                " at byte " + std::to_string(where));
@@ -92,8 +93,9 @@ bool NamePattern::matches(std::string_view name) const {
                              PCRE2_ANCHORED | PCRE2_ENDANCHORED, code_->data, code_->context);
   if (rc == PCRE2_ERROR_NOMATCH) return false;
   if (rc < 0)
-    throw ConfigError(code_->key, code_->key + ": \"" + printable(code_->pattern) + "\" could not be matched against \"" +
-                                      printable(name) + "\": " + pcre2_message(rc) + "; simplify the pattern");
+    throw ConfigError(code_->key, code_->key + ": \"" + printable(code_->pattern) +
+                                      "\" could not be matched against \"" + printable(name) +
+                                      "\": " + pcre2_message(rc) + "; simplify the pattern");
   return true;
 }
 
@@ -110,11 +112,13 @@ std::vector<LinearShape> matched_modules(const std::vector<LinearShape>& linears
   } else {
     for (const std::string& entry : targets) refuse_unadaptable(entry);
     for (const LinearShape& s : linears)
-      if (std::any_of(targets.begin(), targets.end(), [&](const std::string& e) { return ends_with_entry(s.name, e); })) out.push_back(s);
+      if (std::any_of(targets.begin(), targets.end(), [&](const std::string& e) { return ends_with_entry(s.name, e); }))
+        out.push_back(s);
   }
   if (out.empty())
     throw ConfigError(kTargets, std::string(kTargets) + ": " + (spec.target_is_pattern ? "the pattern " : "") + "\"" +
-                                    printable(join(targets, ",")) + "\" matches no module; modules: " + known_modules(linears));
+                                    printable(join(targets, ",")) +
+                                    "\" matches no module; modules: " + known_modules(linears));
   return out;
 }
 

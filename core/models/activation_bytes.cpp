@@ -21,8 +21,10 @@ struct BlockForm {
     int64_t n = grad ? 1 : 0;
     if (adapted(0) || adapted(1) || adapted(2)) n += c;
     n += ranks[0] + ranks[1] + ranks[2] + ranks[3];
-    if (attention_kept(grad)) n += 2 * q + 2 * k + heads;
-    else if (adapted(3)) n += q;
+    if (attention_kept(grad))
+      n += 2 * q + 2 * k + heads;
+    else if (adapted(3))
+      n += q;
     return n;
   }
   int64_t mlp_saved(bool grad) const {
@@ -58,15 +60,19 @@ struct BlockForm {
 ActivationBytes activation_bytes(const ModelConfig& config, const std::vector<int64_t>& ranks, CheckpointPolicy policy,
                                  int64_t tokens, int64_t targets) {
   if (static_cast<int64_t>(ranks.size()) != config.layers * 7)
-    throw ShapeError("activation_bytes: " + std::to_string(ranks.size()) + " ranks for " + std::to_string(config.layers * 7) +
-                     " linear layers");
+    throw ShapeError("activation_bytes: " + std::to_string(ranks.size()) + " ranks for " +
+                     std::to_string(config.layers * 7) + " linear layers");
   const int64_t c = config.hidden_size;
   const bool full = policy == CheckpointPolicy::full;
   bool grad = false;  // whether the input of the block at hand needs a gradient
   int64_t saved = 0, recompute = 0, last = 0;
   for (int64_t layer = 0; layer < config.layers; ++layer) {
-    const BlockForm block{c, config.intermediate_size, config.heads * config.head_dim, config.kv_heads * config.head_dim,
-                          config.heads, ranks.data() + layer * 7};
+    const BlockForm block{c,
+                          config.intermediate_size,
+                          config.heads * config.head_dim,
+                          config.kv_heads * config.head_dim,
+                          config.heads,
+                          ranks.data() + layer * 7};
     const bool input_needs = full ? layer > 0 : grad;
     if (full) {
       saved += c;  // x alone; the block is run again in backward

@@ -1,5 +1,5 @@
-/// The whole Llama decoder on the tape and, for generation, against caches. It computes in the type of its norm weights:
-/// f32 as loaded, f64 where a test's source gives f64 vectors.
+/// The whole Llama decoder on the tape and, for generation, against caches. It computes in the type of its norm
+/// weights: f32 as loaded, f64 where a test's source gives f64 vectors.
 #include "core/models/llama.h"
 
 #include <algorithm>
@@ -20,7 +20,8 @@ void check_batch(const TokenBatch& b) {
     throw ShapeError("forward: a batch of " + std::to_string(n) + " ids with " + std::to_string(b.positions.size()) +
                      " positions, " + std::to_string(b.labels.size()) + " labels and " +
                      std::to_string(b.document_starts.size()) + " document offsets does not fit together");
-  if (*std::min_element(b.positions.begin(), b.positions.end()) < 0) throw ShapeError("forward: a position is negative");
+  if (*std::min_element(b.positions.begin(), b.positions.end()) < 0)
+    throw ShapeError("forward: a position is negative");
 }
 
 /// The new tokens of all sequences one after another: the linears then read each weight once for all of them.
@@ -31,7 +32,8 @@ struct NewTokens {
 
 NewTokens gather_new_tokens(const std::vector<std::vector<int32_t>>& ids, const std::vector<KvCache*>& caches) {
   if (ids.empty() || ids.size() != caches.size())
-    throw ShapeError("forward_cached: " + std::to_string(ids.size()) + " id lists for " + std::to_string(caches.size()) + " caches");
+    throw ShapeError("forward_cached: " + std::to_string(ids.size()) + " id lists for " +
+                     std::to_string(caches.size()) + " caches");
   NewTokens out;
   for (size_t i = 0; i < ids.size(); ++i) {
     const KvCache& cache = *caches[i];
@@ -59,7 +61,8 @@ class Llama final : public Model {
       blocks_.push_back(make_llama_block(config, layer, source));
     }
     norm_ = source.vector("model.norm.weight", config.hidden_size);
-    head_ = config.tied_head ? embedding_ : source.matrix("lm_head.weight", config.vocab_size, config.hidden_size, false);
+    head_ =
+        config.tied_head ? embedding_ : source.matrix("lm_head.weight", config.vocab_size, config.hidden_size, false);
   }
 
   Var forward(Tape& tape, const TokenBatch& batch, const ForwardOptions& options) override {
@@ -83,7 +86,8 @@ class Llama final : public Model {
     return out;
   }
 
-  Tensor forward_cached(Context& cx, const std::vector<std::vector<int32_t>>& ids, const std::vector<KvCache*>& caches) override {
+  Tensor forward_cached(Context& cx, const std::vector<std::vector<int32_t>>& ids,
+                        const std::vector<KvCache*>& caches) override {
     const NewTokens fresh = gather_new_tokens(ids, caches);
     const BlockInputs in = block_inputs(fresh.positions, false, 0);
     Tape tape(cx, false);
@@ -157,8 +161,12 @@ class Llama final : public Model {
       cache.keys[layer].slice(past, total).copy_from(k->value.slice(begin, end));
       cache.values[layer].slice(past, total).copy_from(v->value.slice(begin, end));
       Tensor part = o.slice(begin, end);
-      attention_cached(tape.context(), {.q = q->value.slice(begin, end), .keys = cache.keys[layer], .values = cache.values[layer],
-                                        .o = part, .past = past, .shape = attention_shape()});
+      attention_cached(tape.context(), {.q = q->value.slice(begin, end),
+                                        .keys = cache.keys[layer],
+                                        .values = cache.values[layer],
+                                        .o = part,
+                                        .past = past,
+                                        .shape = attention_shape()});
     }
     return tape.make(o, {});
   }

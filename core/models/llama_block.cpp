@@ -33,8 +33,8 @@ LlamaBlock make_llama_block(const ModelConfig& config, int64_t layer, WeightSour
   return block;
 }
 
-Var llama_block_forward(Tape& tape, const LlamaBlock& block, const ModelConfig& config, const BlockInputs& in, const Var& x,
-                        const AttendFn& attend) {
+Var llama_block_forward(Tape& tape, const LlamaBlock& block, const ModelConfig& config, const BlockInputs& in,
+                        const Var& x, const AttendFn& attend) {
   const auto apply = [&](LlamaBlock::Place place, const Var& input) {
     return linear(tape, block.linears[place], input, in.training, in.dropout_seed);
   };

@@ -12,8 +12,7 @@ namespace {
 constexpr const char* kConfig = "model configuration";
 
 void require_positive(int64_t value, const char* field) {
-  if (value <= 0)
-    throw InputError(kConfig, field, "found " + std::to_string(value) + "; wanted a number above 0");
+  if (value <= 0) throw InputError(kConfig, field, "found " + std::to_string(value) + "; wanted a number above 0");
 }
 
 /// The llama3 rule: long wavelengths are divided by the factor, short ones kept, the band between them blended.
@@ -32,8 +31,9 @@ void check_rope(const ModelConfig& c) {
   if (r.kind == "none") return;
   if (r.kind == "factors") {
     if (static_cast<int64_t>(r.factors.size()) != c.head_dim / 2)
-      throw InputError(kConfig, "rope factors", "found " + std::to_string(r.factors.size()) + " divisors; wanted head_dim/2 = " +
-                                                    std::to_string(c.head_dim / 2));
+      throw InputError(kConfig, "rope factors",
+                       "found " + std::to_string(r.factors.size()) +
+                           " divisors; wanted head_dim/2 = " + std::to_string(c.head_dim / 2));
     for (float f : r.factors)
       if (!(f > 0) || !std::isfinite(f)) throw InputError(kConfig, "rope factors", "a divisor is not a number above 0");
     return;
@@ -41,9 +41,11 @@ void check_rope(const ModelConfig& c) {
   if (r.kind != "linear" && r.kind != "llama3")
     throw UnsupportedError("rope scaling \"" + r.kind + "\" is not supported; known: none, linear, llama3, factors");
   if (!(r.factor > 0) || !std::isfinite(r.factor)) throw InputError(kConfig, "rope scaling factor", "must be above 0");
-  if (r.kind == "llama3" && (r.original_max_positions <= 0 || !(r.low_freq_factor > 0) || !(r.high_freq_factor > r.low_freq_factor)))
-    throw InputError(kConfig, "rope scaling",
-                     "llama3 needs original_max_position_embeddings above 0 and low_freq_factor below high_freq_factor");
+  if (r.kind == "llama3" &&
+      (r.original_max_positions <= 0 || !(r.low_freq_factor > 0) || !(r.high_freq_factor > r.low_freq_factor)))
+    throw InputError(
+        kConfig, "rope scaling",
+        "llama3 needs original_max_position_embeddings above 0 and low_freq_factor below high_freq_factor");
 }
 
 }  // namespace
@@ -58,10 +60,12 @@ void check_model_config(const ModelConfig& c) {
   require_positive(c.head_dim, "head_dim");
   require_positive(c.max_positions, "max_position_embeddings");
   if (c.heads % c.kv_heads != 0)
-    throw InputError(kConfig, "num_key_value_heads", std::to_string(c.heads) + " attention heads cannot be shared by " +
-                                                         std::to_string(c.kv_heads) + " key/value heads evenly");
+    throw InputError(kConfig, "num_key_value_heads",
+                     std::to_string(c.heads) + " attention heads cannot be shared by " + std::to_string(c.kv_heads) +
+                         " key/value heads evenly");
   if (c.head_dim % 2 != 0)
-    throw InputError(kConfig, "head_dim", "found " + std::to_string(c.head_dim) + "; rotary embedding needs an even number");
+    throw InputError(kConfig, "head_dim",
+                     "found " + std::to_string(c.head_dim) + "; rotary embedding needs an even number");
   if (!(c.norm_eps >= 0)) throw InputError(kConfig, "rms_norm_eps", "must not be negative");
   if (c.sliding_window > 0 && c.sliding_window < c.max_positions)
     throw UnsupportedError("this model attends within a sliding window of " + std::to_string(c.sliding_window) +
@@ -83,10 +87,14 @@ std::vector<double> rope_inverse_frequencies(const ModelConfig& c) {
   for (int64_t j = 0; j < half; ++j) {
     const double w = std::pow(c.rope_theta, -2.0 * static_cast<double>(j) / static_cast<double>(c.head_dim));
     double& effective = out[static_cast<size_t>(j)];
-    if (c.rope.kind == "linear") effective = w / c.rope.factor;
-    else if (c.rope.kind == "llama3") effective = llama3_frequency(w, c.rope);
-    else if (c.rope.kind == "factors") effective = w / static_cast<double>(c.rope.factors[static_cast<size_t>(j)]);
-    else effective = w;
+    if (c.rope.kind == "linear")
+      effective = w / c.rope.factor;
+    else if (c.rope.kind == "llama3")
+      effective = llama3_frequency(w, c.rope);
+    else if (c.rope.kind == "factors")
+      effective = w / static_cast<double>(c.rope.factors[static_cast<size_t>(j)]);
+    else
+      effective = w;
   }
   return out;
 }

@@ -8,9 +8,9 @@ namespace lorikeet {
 
 const Registry<ModelFactory>& models() {
   static const Registry<ModelFactory> list("architecture", {
-      {"LlamaForCausalLM", &make_llama},
-      {"MistralForCausalLM", &make_llama},
-  });
+                                                               {"LlamaForCausalLM", &make_llama},
+                                                               {"MistralForCausalLM", &make_llama},
+                                                           });
   return list;
 }
 
@@ -18,8 +18,10 @@ Targets target_rows(const TokenBatch& batch) {
   Targets out;
   size_t document = 0;
   for (size_t t = 0; t < batch.labels.size(); ++t) {
-    while (document < batch.document_starts.size() && static_cast<size_t>(batch.document_starts[document]) < t) ++document;
-    const bool first = document < batch.document_starts.size() && static_cast<size_t>(batch.document_starts[document]) == t;
+    while (document < batch.document_starts.size() && static_cast<size_t>(batch.document_starts[document]) < t)
+      ++document;
+    const bool first =
+        document < batch.document_starts.size() && static_cast<size_t>(batch.document_starts[document]) == t;
     if (first || batch.labels[t] < 0) continue;
     out.rows.push_back(static_cast<int32_t>(t) - 1);
     out.targets.push_back(batch.labels[t]);
@@ -31,8 +33,16 @@ int64_t TokenBatch::target_tokens() const { return target_rows(*this).count(); }
 
 Tensor logits_of(Context& cx, const Model& model, const Tensor& hidden) {
   Tensor logits = Tensor::empty({hidden.rows(), model.head().rows()}, hidden.dtype());
-  adapted_linear(cx, {.x = hidden, .w = model.head(), .bias = nullptr, .y = logits, .a = nullptr, .b = nullptr,
-                      .scale = 1, .h = nullptr, .dropout = 0, .dropout_seed = 0});
+  adapted_linear(cx, {.x = hidden,
+                      .w = model.head(),
+                      .bias = nullptr,
+                      .y = logits,
+                      .a = nullptr,
+                      .b = nullptr,
+                      .scale = 1,
+                      .h = nullptr,
+                      .dropout = 0,
+                      .dropout_seed = 0});
   return logits.dtype() == DType::f32 ? logits : logits.to(DType::f32);
 }
 

@@ -23,8 +23,12 @@ HeadLoss head_loss(Context& cx, const FrozenWeight& head, Tensor hidden, const T
   hidden = Tensor();
   if (gradient) dx = Tensor::empty(x.shape(), dtype);
   if (per_token) result.losses = Tensor::empty({count}, dtype);
-  linear_cross_entropy(cx, {.x = x, .head = head, .targets = wanted, .loss_sum = &result.loss_sum,
-                            .losses = per_token ? &result.losses : nullptr, .dx = gradient ? &dx : nullptr,
+  linear_cross_entropy(cx, {.x = x,
+                            .head = head,
+                            .targets = wanted,
+                            .loss_sum = &result.loss_sum,
+                            .losses = per_token ? &result.losses : nullptr,
+                            .dx = gradient ? &dx : nullptr,
                             .gradient_scale = gradient_scale});
   x = Tensor();
   if (!gradient) return result;

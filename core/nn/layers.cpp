@@ -52,24 +52,40 @@ Var rope(Tape& tape, const Var& x, const Tensor& positions, const Tensor& cos_si
   return out;
 }
 
-Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, const Tensor& document_starts, AttentionShape shape) {
+Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, const Tensor& document_starts,
+              AttentionShape shape) {
   const DType dtype = q->value.dtype();
   const bool keep = tape.keeps({q, k, v});
   Tensor o = Tensor::empty(q->value.shape(), dtype), lse;
   if (keep) lse = Tensor::empty({q->value.rows(), shape.heads}, dtype);
-  attention(tape.context(), {.q = q->value, .k = k->value, .v = v->value, .document_starts = document_starts, .o = o,
-                             .lse = keep ? &lse : nullptr, .shape = shape});
+  attention(tape.context(), {.q = q->value,
+                             .k = k->value,
+                             .v = v->value,
+                             .document_starts = document_starts,
+                             .o = o,
+                             .lse = keep ? &lse : nullptr,
+                             .shape = shape});
   Var out = tape.make(o, {q, k, v});
   if (!keep) return out;
-  tape.record(out, [out, q, k, v, qv = q->value, kv = k->value, vv = v->value, o, lse, document_starts, shape](Tape& t) {
-    Tensor dq = Tensor::empty(qv.shape(), qv.dtype()), dk = Tensor::empty(kv.shape(), kv.dtype());
-    Tensor dv = Tensor::empty(vv.shape(), vv.dtype());
-    attention_backward(t.context(), {.d_o = out->grad, .q = qv, .k = kv, .v = vv, .o = o, .lse = lse,
-                                     .document_starts = document_starts, .dq = dq, .dk = dk, .dv = dv, .shape = shape});
-    t.accumulate(q, dq);
-    t.accumulate(k, dk);
-    t.accumulate(v, dv);
-  });
+  tape.record(out,
+              [out, q, k, v, qv = q->value, kv = k->value, vv = v->value, o, lse, document_starts, shape](Tape& t) {
+                Tensor dq = Tensor::empty(qv.shape(), qv.dtype()), dk = Tensor::empty(kv.shape(), kv.dtype());
+                Tensor dv = Tensor::empty(vv.shape(), vv.dtype());
+                attention_backward(t.context(), {.d_o = out->grad,
+                                                 .q = qv,
+                                                 .k = kv,
+                                                 .v = vv,
+                                                 .o = o,
+                                                 .lse = lse,
+                                                 .document_starts = document_starts,
+                                                 .dq = dq,
+                                                 .dk = dk,
+                                                 .dv = dv,
+                                                 .shape = shape});
+                t.accumulate(q, dq);
+                t.accumulate(k, dk);
+                t.accumulate(v, dv);
+              });
   return out;
 }
 

@@ -27,9 +27,17 @@ class Adamw final : public Optimizer {
     for (size_t i = 0; i < parameters_.size(); ++i) {
       VarNode& var = *parameters_[i].var;
       const Tensor grad = var.grad.defined() ? var.grad : Tensor::zeros(var.value.shape(), var.value.dtype());
-      adamw_update(cx, {.p = var.value, .g = grad, .m = first_[i], .v = second_[i], .grad_scale = grad_scale,
-                        .learning_rate = learning_rate, .beta1 = options_.beta1, .beta2 = options_.beta2,
-                        .eps = options_.eps, .weight_decay = options_.weight_decay, .step = steps_});
+      adamw_update(cx, {.p = var.value,
+                        .g = grad,
+                        .m = first_[i],
+                        .v = second_[i],
+                        .grad_scale = grad_scale,
+                        .learning_rate = learning_rate,
+                        .beta1 = options_.beta1,
+                        .beta2 = options_.beta2,
+                        .eps = options_.eps,
+                        .weight_decay = options_.weight_decay,
+                        .step = steps_});
     }
   }
 
@@ -49,7 +57,8 @@ class Adamw final : public Optimizer {
   int64_t steps_done() const override { return steps_; }
 
   void load_state(const std::vector<std::pair<std::string, Tensor>>& state, int64_t steps_done) override {
-    if (steps_done < 0) throw RunError("optimizer state: " + std::to_string(steps_done) + " steps done is not possible");
+    if (steps_done < 0)
+      throw RunError("optimizer state: " + std::to_string(steps_done) + " steps done is not possible");
     std::map<std::string, const Tensor*> by_name;
     for (const auto& [name, tensor] : state) by_name[name] = &tensor;
     // Looked up before anything is copied, so that a refused state leaves the optimizer as it was.

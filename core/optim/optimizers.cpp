@@ -20,8 +20,8 @@ double sum_of_squares(const Tensor& t) {
 
 const Registry<OptimizerFactory>& optimizers() {
   static const Registry<OptimizerFactory> list("optimizer.name", {
-      {"adamw", &make_adamw},
-  });
+                                                                     {"adamw", &make_adamw},
+                                                                 });
   return list;
 }
 

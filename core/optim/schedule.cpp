@@ -1,5 +1,6 @@
 /// The schedules, as functions of the share of the steps after warmup that is done. Formulas and constants are those of
-/// the get_*_schedule_with_warmup functions of the transformers library; tests/data/optim/schedules.json has its values.
+/// the get_*_schedule_with_warmup functions of the transformers library; tests/data/optim/schedules.json has its
+/// values.
 #include "core/optim/schedule.h"
 
 #include <algorithm>
@@ -39,12 +40,12 @@ double polynomial(double peak, double done, double all) {
 
 const Registry<Decay>& decays() {
   static const Registry<Decay> list("schedule.name", {
-      {"constant", &constant},
-      {"linear", &linear_decay},
-      {"cosine", &cosine},
-      {"cosine_with_restarts", &cosine_with_restarts},
-      {"polynomial", &polynomial},
-  });
+                                                         {"constant", &constant},
+                                                         {"linear", &linear_decay},
+                                                         {"cosine", &cosine},
+                                                         {"cosine_with_restarts", &cosine_with_restarts},
+                                                         {"polynomial", &polynomial},
+                                                     });
   return list;
 }
 

@@ -15,7 +15,8 @@ constexpr double kClipEps = 1e-6;  // as torch.nn.utils.clip_grad_norm_
 /// One number for (run seed, step, micro-batch); the layers mix their names in (nn/linear.cpp).
 uint64_t dropout_seed(uint64_t seed, int64_t step, size_t micro) {
   uint64_t x = seed;
-  for (uint64_t part : {static_cast<uint64_t>(step), static_cast<uint64_t>(micro)}) x = (x ^ part) * 0xD1342543DE82EF95ull + 1;
+  for (uint64_t part : {static_cast<uint64_t>(step), static_cast<uint64_t>(micro)})
+    x = (x ^ part) * 0xD1342543DE82EF95ull + 1;
   return x;
 }
 
@@ -39,7 +40,8 @@ class GradientScope {
 
 }  // namespace
 
-Trainer::Trainer(Context& cx, Model& model, std::vector<NamedParameter> parameters, Optimizer& optimizer, TrainerOptions options)
+Trainer::Trainer(Context& cx, Model& model, std::vector<NamedParameter> parameters, Optimizer& optimizer,
+                 TrainerOptions options)
     : cx_(cx), model_(model), parameters_(std::move(parameters)), optimizer_(optimizer), options_(options) {}
 
 double Trainer::accumulate_gradients(const TokenBatch& batch, double gradient_scale, uint64_t seed) {
@@ -54,7 +56,8 @@ double Trainer::accumulate_gradients(const TokenBatch& batch, double gradient_sc
   return head.loss_sum;
 }
 
-StepResult Trainer::train_step(const std::vector<TokenBatch>& micro_batches, double learning_rate, int64_t step, std::stop_token stop) {
+StepResult Trainer::train_step(const std::vector<TokenBatch>& micro_batches, double learning_rate, int64_t step,
+                               std::stop_token stop) {
   StepResult result;
   for (const TokenBatch& batch : micro_batches) {
     result.tokens += batch.tokens();
@@ -73,7 +76,8 @@ StepResult Trainer::train_step(const std::vector<TokenBatch>& micro_batches, dou
   result.grad_norm = std::isfinite(loss_sum) ? gradient_norm(parameters_) : std::nan("");
   result.finite = std::isfinite(result.loss) && std::isfinite(result.grad_norm);
   if (!result.finite) return result;
-  const double clip = options_.max_grad_norm > 0 ? std::min(1.0, options_.max_grad_norm / (result.grad_norm + kClipEps)) : 1.0;
+  const double clip =
+      options_.max_grad_norm > 0 ? std::min(1.0, options_.max_grad_norm / (result.grad_norm + kClipEps)) : 1.0;
   optimizer_.step(cx_, learning_rate, clip);
   return result;
 }

@@ -89,12 +89,15 @@ class TapeTest : public QObject {
     const auto run = [&](bool checkpointed) {
       Tape tape(cx_, true);
       Var x = make_leaf(start.clone(), true), w = make_leaf(weight.clone(), true);
-      const auto block = [w](Tape& t, const Var& in) { return sum(t, scaled(t, in, 0.3), scaled(t, sum(t, in, w), 1.7)); };
+      const auto block = [w](Tape& t, const Var& in) {
+        return sum(t, scaled(t, in, 0.3), scaled(t, sum(t, in, w), 1.7));
+      };
       Var y = x;
       for (int i = 0; i < 3; ++i) y = checkpointed ? tape.checkpoint(y, block) : block(tape, y);
       Tensor value = y->value;
       tape.backward(y, random_tensor({1000}, 9));
-      return std::vector<std::vector<float>>{value.to_vector<float>(), x->grad.to_vector<float>(), w->grad.to_vector<float>()};
+      return std::vector<std::vector<float>>{value.to_vector<float>(), x->grad.to_vector<float>(),
+                                             w->grad.to_vector<float>()};
     };
     QVERIFY(run(true) == run(false));
   }

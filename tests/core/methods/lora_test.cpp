@@ -67,7 +67,8 @@ class LoraTest : public QObject {
   }
   // A module's values depend on its name and the seed, not on what else is adapted.
   void valuesDependOnNameAndSeedOnly() {
-    const auto all = make_tiny(tiny_config(), 1), some = make_tiny(tiny_config(), 1), other = make_tiny(tiny_config(), 1);
+    const auto all = make_tiny(tiny_config(), 1), some = make_tiny(tiny_config(), 1),
+               other = make_tiny(tiny_config(), 1);
     AdapterSpec spec = spec_of(4);
     lora().attach(*all, spec);
     spec.target_modules = {"v_proj"};
@@ -117,7 +118,8 @@ class LoraTest : public QObject {
     const TensorMap saved = read_fixture(folder + "/adapter/adapter_model.safetensors");
     const auto parameters = lora().parameters(*model);
     QCOMPARE(parameters.size(), saved.size());
-    for (const auto& p : parameters) QVERIFY2(saved.count(p.name) && saved.at(p.name).shape() == p.var->value.shape(), p.name.c_str());
+    for (const auto& p : parameters)
+      QVERIFY2(saved.count(p.name) && saved.at(p.name).shape() == p.var->value.shape(), p.name.c_str());
     QCOMPARE(adapter_scale(spec, "model.layers.1.self_attn.o_proj"), 3.0);
     QCOMPARE(adapter_scale(spec, "model.layers.1.self_attn.q_proj"), 4.0);
     QCOMPARE(adapter_scale(spec, kQ), 2.0);

@@ -30,8 +30,10 @@ class TargetMatchTest : public QObject {
     QCOMPARE(picked({"All-Linear"}, true).size(), size_t{14});
   }
   void entriesAreFullNamesOrEndings() {
-    QVERIFY((picked({"q_proj"}) == std::vector<std::string>{kFirst + "self_attn.q_proj", kSecond + "self_attn.q_proj"}));
-    QVERIFY((picked({"1.mlp.up_proj", kFirst + "mlp.up_proj"}) == std::vector<std::string>{kFirst + "mlp.up_proj", kSecond + "mlp.up_proj"}));
+    QVERIFY(
+        (picked({"q_proj"}) == std::vector<std::string>{kFirst + "self_attn.q_proj", kSecond + "self_attn.q_proj"}));
+    QVERIFY((picked({"1.mlp.up_proj", kFirst + "mlp.up_proj"}) ==
+             std::vector<std::string>{kFirst + "mlp.up_proj", kSecond + "mlp.up_proj"}));
     // An ending counts only from a dot on; entries are not patterns.
     VERIFY_THROWS(picked({"proj"}), ConfigError, "matches no module");
     VERIFY_THROWS(picked({"q_pro."}), ConfigError, "self_attn.q_proj, self_attn.k_proj");
@@ -42,7 +44,8 @@ class TargetMatchTest : public QObject {
     QCOMPARE(picked({".*\\.(q|v)_proj"}, true).size(), size_t{4});
     VERIFY_THROWS(picked({"q_proj"}, true), ConfigError, "matches no module");
     VERIFY_THROWS(picked({"model\\.layers\\.0"}, true), ConfigError, "matches no module");
-    QVERIFY((picked({"model\\.layers\\.1\\.(?!mlp).*o_proj"}, true) == std::vector<std::string>{kSecond + "self_attn.o_proj"}));
+    QVERIFY((picked({"model\\.layers\\.1\\.(?!mlp).*o_proj"}, true) ==
+             std::vector<std::string>{kSecond + "self_attn.o_proj"}));
     // Alternatives of different length: the whole-name rule decides, not the first that fits.
     QCOMPARE(picked({".*\\.(q|q_proj)"}, true).size(), size_t{2});
   }

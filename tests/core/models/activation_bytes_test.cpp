@@ -75,7 +75,8 @@ class ActivationBytesTest : public QObject {
     const auto near = [](uint64_t measured, uint64_t wanted, double tolerance) {
       return std::abs(static_cast<double>(measured) / static_cast<double>(wanted) - 1) < tolerance;
     };
-    const QString text = QString("saved %1 formed %2, peak %3 formed %4").arg(saved).arg(formed.saved).arg(peak).arg(formed.peak);
+    const QString text =
+        QString("saved %1 formed %2, peak %3 formed %4").arg(saved).arg(formed.saved).arg(peak).arg(formed.peak);
     QVERIFY2(near(saved, formed.saved, 0.01), qPrintable(text));
     QVERIFY2(near(peak, formed.peak, 0.02), qPrintable(text));
     QCOMPARE(arena_statistics().live_bytes, before);

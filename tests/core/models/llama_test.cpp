@@ -33,7 +33,11 @@ class LlamaTest : public QObject {
   Context cx_{2};
   const TokenBatch batch_ = random_batch({7, 1, 12, 5}, tiny_config().vocab_size, 3);
 
-  struct Pass { double loss; Tensor hidden; std::vector<Tensor> gradients; };
+  struct Pass {
+    double loss;
+    Tensor hidden;
+    std::vector<Tensor> gradients;
+  };
   Pass pass(Model& model, CheckpointPolicy policy, uint64_t seed = 1) {
     clear_gradients(model);
     Pass out;
@@ -86,13 +90,17 @@ class LlamaTest : public QObject {
       double sides[2];
       for (int side = 0; side < 2; ++side) {
         vars[i]->value = original.clone();
-        for (int64_t k = 0; k < original.size(); ++k) vars[i]->value.data<double>()[k] += (side ? -1e-6 : 1e-6) * direction.data<double>()[k];
+        for (int64_t k = 0; k < original.size(); ++k)
+          vars[i]->value.data<double>()[k] += (side ? -1e-6 : 1e-6) * direction.data<double>()[k];
         sides[side] = loss();
       }
       vars[i]->value = original;
       const double numeric = (sides[0] - sides[1]) / 2e-6, analytic = dot(gradients[i], direction);
       QVERIFY2(std::abs(numeric - analytic) <= 1e-6 * std::max(0.01, std::abs(numeric)),
-               qPrintable(QString("parameter %1: numeric %2 analytic %3").arg(i).arg(numeric, 0, 'g', 12).arg(analytic, 0, 'g', 12)));
+               qPrintable(QString("parameter %1: numeric %2 analytic %3")
+                              .arg(i)
+                              .arg(numeric, 0, 'g', 12)
+                              .arg(analytic, 0, 'g', 12)));
     }
   }
   void checkpointingChangesNoBit() {
@@ -102,7 +110,8 @@ class LlamaTest : public QObject {
       const Pass plain = pass(*model, CheckpointPolicy::none), checkpointed = pass(*model, CheckpointPolicy::full);
       QCOMPARE(checkpointed.loss, plain.loss);
       QVERIFY(same_bits(checkpointed.hidden, plain.hidden));
-      for (size_t i = 0; i < plain.gradients.size(); ++i) QVERIFY(same_bits(checkpointed.gradients[i], plain.gradients[i]));
+      for (size_t i = 0; i < plain.gradients.size(); ++i)
+        QVERIFY(same_bits(checkpointed.gradients[i], plain.gradients[i]));
     }
   }
   void dropoutFollowsItsSeed() {
@@ -118,7 +127,8 @@ class LlamaTest : public QObject {
     const auto model = make_tiny(with_biases(), 13);
     attach_random(*model, 3, 5);
     clear_gradients(*model);
-    const double packed = loss_and_gradients(cx_, *model, batch_, CheckpointPolicy::none) * static_cast<double>(batch_.target_tokens());
+    const double packed =
+        loss_and_gradients(cx_, *model, batch_, CheckpointPolicy::none) * static_cast<double>(batch_.target_tokens());
     std::vector<Tensor> packed_gradients;
     for (const Var& v : adapter_vars(*model)) packed_gradients.push_back(v->grad.clone());
     const Tensor hidden = hidden_of(*model, batch_);
@@ -132,7 +142,8 @@ class LlamaTest : public QObject {
       if (one.target_tokens() == 0) continue;
       clear_gradients(*model);
       const double share = static_cast<double>(one.target_tokens()) / static_cast<double>(batch_.target_tokens());
-      separate += loss_and_gradients(cx_, *model, one, CheckpointPolicy::none) * static_cast<double>(one.target_tokens());
+      separate +=
+          loss_and_gradients(cx_, *model, one, CheckpointPolicy::none) * static_cast<double>(one.target_tokens());
       const auto vars = adapter_vars(*model);
       for (size_t i = 0; i < vars.size(); ++i)
         for (int64_t k = 0; k < sums[i].size(); ++k)
@@ -182,7 +193,8 @@ class LlamaTest : public QObject {
     QVERIFY((logits.shape() == Shape{batch_.tokens(), with_biases().vocab_size}));
     double wanted = 0;
     for (int64_t c = 0; c < hidden.width(); ++c)
-      wanted += static_cast<double>(hidden.row<float>(4)[c]) * static_cast<double>(model->head().plain_f32()[9 * hidden.width() + c]);
+      wanted += static_cast<double>(hidden.row<float>(4)[c]) *
+                static_cast<double>(model->head().plain_f32()[9 * hidden.width() + c]);
     QVERIFY(std::abs(static_cast<double>(logits.row<float>(4)[9]) - wanted) < 1e-4);
   }
   void zeroBLeavesTheBaseBitForBit() {

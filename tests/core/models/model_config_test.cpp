@@ -73,7 +73,8 @@ class ModelConfigTest : public QObject {
     QTest::addColumn<int>("first");
     QTest::addColumn<QList<double>>("ratios");
     QTest::newRow("3.2-1B") << 64 << 32.0 << 14 << QList<double>{1, 1.651329, 3.292262, 9.666729, 32};
-    QTest::newRow("3.1-8B") << 128 << 8.0 << 28 << QList<double>{1, 1.20748, 1.55341, 2.02631, 2.69453, 3.68425, 5.25733, 8};
+    QTest::newRow("3.1-8B") << 128 << 8.0 << 28
+                            << QList<double>{1, 1.20748, 1.55341, 2.02631, 2.69453, 3.68425, 5.25733, 8};
   }
   void scalesLlama3Frequencies() {
     QFETCH(int, head_dim);

@@ -52,8 +52,8 @@ TensorMap read_fixture(const std::string& path) {
   TensorMap out;
   for (const auto& [name, entry] : header.items()) {
     if (name == "__metadata__") continue;
-    out[name] = tensor_from(content.data() + 8 + length + entry["data_offsets"][0].get<size_t>(), entry["dtype"].get<std::string>(),
-                            entry["shape"].get<Shape>());
+    out[name] = tensor_from(content.data() + 8 + length + entry["data_offsets"][0].get<size_t>(),
+                            entry["dtype"].get<std::string>(), entry["shape"].get<Shape>());
   }
   return out;
 }
@@ -71,7 +71,8 @@ ModelConfig config_from_json(const std::string& path) {
   c.layers = j["num_hidden_layers"];
   c.heads = j["num_attention_heads"];
   c.kv_heads = j["num_key_value_heads"];
-  c.head_dim = j.contains("head_dim") && !j["head_dim"].is_null() ? j["head_dim"].get<int64_t>() : c.hidden_size / c.heads;
+  c.head_dim =
+      j.contains("head_dim") && !j["head_dim"].is_null() ? j["head_dim"].get<int64_t>() : c.hidden_size / c.heads;
   c.max_positions = j["max_position_embeddings"];
   c.norm_eps = j["rms_norm_eps"];
   c.tied_head = j["tie_word_embeddings"];
@@ -149,7 +150,8 @@ std::unique_ptr<Model> make_tiny(const ModelConfig& config, uint64_t seed, DType
   return models().get(config.architecture)(config, source, {});
 }
 
-void attach_random(Model& model, int64_t rank, uint64_t seed, DType type, double dropout, const std::vector<int>& places) {
+void attach_random(Model& model, int64_t rank, uint64_t seed, DType type, double dropout,
+                   const std::vector<int>& places) {
   const std::vector<Linear*> linears = model.linears();
   for (size_t i = 0; i < linears.size(); ++i) {
     const int place = static_cast<int>(i % 7);
@@ -192,7 +194,9 @@ TokenBatch random_batch(const std::vector<int>& lengths, int64_t vocabulary, uin
 
 TokenBatch document(const TokenBatch& batch, size_t index) {
   const auto begin = batch.document_starts[index], end = batch.document_starts[index + 1];
-  const auto part = [&](const std::vector<int32_t>& v) { return std::vector<int32_t>(v.begin() + begin, v.begin() + end); };
+  const auto part = [&](const std::vector<int32_t>& v) {
+    return std::vector<int32_t>(v.begin() + begin, v.begin() + end);
+  };
   return {part(batch.ids), part(batch.positions), {0, end - begin}, part(batch.labels)};
 }
 
@@ -216,7 +220,8 @@ double loss_of(Context& cx, Model& model, const TokenBatch& batch) {
   return head_loss(cx, model.head(), hidden->value, targets, false, 0).loss_sum / static_cast<double>(targets.count());
 }
 
-double loss_and_gradients(Context& cx, Model& model, const TokenBatch& batch, CheckpointPolicy policy, uint64_t dropout_seed) {
+double loss_and_gradients(Context& cx, Model& model, const TokenBatch& batch, CheckpointPolicy policy,
+                          uint64_t dropout_seed) {
   Tape tape(cx, true);
   const Targets targets = target_rows(batch);
   Var hidden = model.forward(tape, batch, {policy, true, dropout_seed});

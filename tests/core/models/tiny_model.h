@@ -53,7 +53,8 @@ TokenBatch document(const TokenBatch& batch, size_t index);
 TokenBatch concatenated(const std::vector<TokenBatch>& batches);
 /// Mean loss of a batch; with `policy` also the gradients into the adapters.
 double loss_of(Context& cx, Model& model, const TokenBatch& batch);
-double loss_and_gradients(Context& cx, Model& model, const TokenBatch& batch, CheckpointPolicy policy, uint64_t dropout_seed = 0);
+double loss_and_gradients(Context& cx, Model& model, const TokenBatch& batch, CheckpointPolicy policy,
+                          uint64_t dropout_seed = 0);
 bool same_bits(const Tensor& a, const Tensor& b);
 
 }  // namespace lorikeet::test

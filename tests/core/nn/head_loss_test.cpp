@@ -25,7 +25,8 @@ class HeadLossTest : public QObject {
       double total = 0;
       for (int64_t v = 0; v < kVocabulary; ++v) {
         for (int64_t c = 0; c < kWidth; ++c)
-          logits[static_cast<size_t>(v)] += hidden.row<double>(targets_.rows[i])[c] * static_cast<double>(head_->plain_f32()[v * kWidth + c]);
+          logits[static_cast<size_t>(v)] +=
+              hidden.row<double>(targets_.rows[i])[c] * static_cast<double>(head_->plain_f32()[v * kWidth + c]);
         total += std::exp(logits[static_cast<size_t>(v)]);
       }
       losses.push_back(std::log(total) - logits[static_cast<size_t>(targets_.targets[i])]);
@@ -69,7 +70,8 @@ class HeadLossTest : public QObject {
   }
   void withoutGradientThereIsNone() {
     const Tensor hidden = random_tensor({kTokens, kWidth}, 2);
-    const HeadLoss with = head_loss(cx_, *head_, hidden, targets_, true, 1), without = head_loss(cx_, *head_, hidden, targets_, false, 1);
+    const HeadLoss with = head_loss(cx_, *head_, hidden, targets_, true, 1),
+                   without = head_loss(cx_, *head_, hidden, targets_, false, 1);
     QVERIFY(!without.d_hidden.defined());
     QCOMPARE(without.loss_sum, with.loss_sum);
   }

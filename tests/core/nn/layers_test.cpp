@@ -26,7 +26,8 @@ using Function = std::function<Var(Tape&, const std::vector<Var>&)>;
 
 Linear make_layer(int64_t out, int64_t in, int64_t rank, double dropout, bool bias) {
   MapSource source({{"w", random_tensor({out, in}, 50)}});
-  Linear layer("model.layers.3.test", source.matrix("w", out, in, false), bias ? random_tensor({out}, 51, DType::f64) : Tensor());
+  Linear layer("model.layers.3.test", source.matrix("w", out, in, false),
+               bias ? random_tensor({out}, 51, DType::f64) : Tensor());
   if (rank == 0) return layer;
   auto adapter = std::make_unique<LoraAdapter>();
   adapter->a = make_leaf(random_tensor({rank, in}, 52, DType::f64), true);
@@ -74,7 +75,8 @@ class LayersTest : public QObject {
       double sides[2];
       for (int side = 0; side < 2; ++side) {
         Tensor moved = original.clone();
-        for (int64_t i = 0; i < moved.size(); ++i) moved.data<double>()[i] += (side ? -h : h) * direction.data<double>()[i];
+        for (int64_t i = 0; i < moved.size(); ++i)
+          moved.data<double>()[i] += (side ? -h : h) * direction.data<double>()[i];
         leaf->value = moved;
         sides[side] = loss();
       }
@@ -111,9 +113,8 @@ class LayersTest : public QObject {
     });
   }
   void swigluAndResidualMatchFiniteDifferences() {
-    check({f64({4, 9}, 1), f64({4, 9}, 2), f64({4, 9}, 3)}, [](Tape& t, const std::vector<Var>& in) {
-      return residual_add(t, in[2], swiglu(t, in[0], in[1]));
-    });
+    check({f64({4, 9}, 1), f64({4, 9}, 2), f64({4, 9}, 3)},
+          [](Tape& t, const std::vector<Var>& in) { return residual_add(t, in[2], swiglu(t, in[0], in[1])); });
   }
   void linearMatchesFiniteDifferences_data() {
     QTest::addColumn<int>("rank");
@@ -130,14 +131,19 @@ class LayersTest : public QObject {
     const Linear layer = make_layer(7, 10, rank, dropout, bias);
     std::vector<Var> parameters;
     if (rank) parameters = {layer.adapter()->a, layer.adapter()->b};
-    check({f64({6, 10}, 1)}, [&](Tape& t, const std::vector<Var>& in) { return linear(t, layer, in[0], true, 5); }, parameters);
+    check(
+        {f64({6, 10}, 1)}, [&](Tape& t, const std::vector<Var>& in) { return linear(t, layer, in[0], true, 5); },
+        parameters);
   }
   void layersOnOneInputAddTheirGradients() {
     const Linear first = make_layer(7, 10, 2, 0, false), second = make_layer(7, 10, 0, 0, false);
-    check({f64({6, 10}, 1)}, [&](Tape& t, const std::vector<Var>& in) {
-      Var a = linear(t, first, in[0], true, 5), b = linear(t, second, in[0], true, 5), c = linear(t, first, in[0], true, 5);
-      return residual_add(t, c, residual_add(t, a, b));
-    }, {first.adapter()->a, first.adapter()->b});
+    check({f64({6, 10}, 1)},
+          [&](Tape& t, const std::vector<Var>& in) {
+            Var a = linear(t, first, in[0], true, 5), b = linear(t, second, in[0], true, 5),
+                c = linear(t, first, in[0], true, 5);
+            return residual_add(t, c, residual_add(t, a, b));
+          },
+          {first.adapter()->a, first.adapter()->b});
   }
   void dropoutMaskDependsOnSeedAndNameOnly() {
     const Linear layer = make_layer(7, 10, 2, 0.5, false);

@@ -20,8 +20,9 @@ class ScheduleTest : public QObject {
       int64_t k = 0;
       for (const Json& rate : row["rates"]) {
         const double wanted = rate, got = learning_rate(spec, k++);
-        QVERIFY2(std::abs(got - wanted) <= 1e-12 * spec.peak, qPrintable(QString("%1 step %2: %3, wanted %4")
-                 .arg(spec.name.c_str()).arg(k - 1).arg(got).arg(wanted)));
+        QVERIFY2(
+            std::abs(got - wanted) <= 1e-12 * spec.peak,
+            qPrintable(QString("%1 step %2: %3, wanted %4").arg(spec.name.c_str()).arg(k - 1).arg(got).arg(wanted)));
       }
       QCOMPARE(k, spec.total_steps);
     }
@@ -49,7 +50,8 @@ class ScheduleTest : public QObject {
       }
   }
   void namesTheKnownOnes() {
-    QVERIFY((schedule_names() == std::vector<std::string>{"constant", "linear", "cosine", "cosine_with_restarts", "polynomial"}));
+    QVERIFY((schedule_names() ==
+             std::vector<std::string>{"constant", "linear", "cosine", "cosine_with_restarts", "polynomial"}));
     VERIFY_THROWS(learning_rate({"step", 1, 1, 0}, 0), UnsupportedError, "cosine_with_restarts");
   }
 };

@@ -23,7 +23,8 @@ std::vector<Prompt> read_prompts() {
   std::vector<Prompt> out;
   const Json file = read_json_file(test::data_path("smollm2/reference.json"));
   for (const Json& row : file["prompts"])
-    out.push_back({row["text"], row["ids"].get<std::vector<int32_t>>(), row["greedy"].get<std::vector<int32_t>>(), row["loss"]});
+    out.push_back(
+        {row["text"], row["ids"].get<std::vector<int32_t>>(), row["greedy"].get<std::vector<int32_t>>(), row["loss"]});
   return out;
 }
 
@@ -66,7 +67,8 @@ class ModelSmollm2Test : public QObject {
       const Targets targets = target_rows(batch);
       Tape tape(cx_, false);
       const Tensor hidden = model_->forward(tape, batch, {})->value;
-      const double loss = head_loss(cx_, model_->head(), hidden, targets, false, 0).loss_sum / static_cast<double>(targets.count());
+      const double loss =
+          head_loss(cx_, model_->head(), hidden, targets, false, 0).loss_sum / static_cast<double>(targets.count());
       worst = std::max(worst, std::abs(loss - p.loss));
     }
     qInfo("largest difference of a loss: %g", worst);

@@ -20,8 +20,10 @@ AdapterSpec spec_from(const std::string& path) {
   spec.alpha = j["lora_alpha"];
   spec.rslora = j["use_rslora"];
   spec.target_is_pattern = j["target_modules"].is_string();
-  if (spec.target_is_pattern) spec.target_modules = {j["target_modules"].get<std::string>()};
-  else spec.target_modules = j["target_modules"].get<std::vector<std::string>>();
+  if (spec.target_is_pattern)
+    spec.target_modules = {j["target_modules"].get<std::string>()};
+  else
+    spec.target_modules = j["target_modules"].get<std::vector<std::string>>();
   spec.rank_pattern = j["rank_pattern"].get<std::map<std::string, int64_t>>();
   spec.alpha_pattern = j["alpha_pattern"].get<std::map<std::string, double>>();
   return spec;
@@ -84,7 +86,8 @@ class TrainerParityTest : public QObject {
     const double tuned = relative_l2(logits(), f.expected.at("logits"));
     QVERIFY2(tuned < 1e-5, qPrintable(QString::number(tuned)));
     Tape tape(f.cx, false);
-    const HeadLoss head = head_loss(f.cx, f.model->head(), f.model->forward(tape, batch, {})->value, target_rows(batch), false, 0, true);
+    const HeadLoss head =
+        head_loss(f.cx, f.model->head(), f.model->forward(tape, batch, {})->value, target_rows(batch), false, 0, true);
     QVERIFY(head.losses.shape() == f.expected.at("token_losses").shape());
     QVERIFY(max_abs_difference(head.losses, f.expected.at("token_losses")) < 1e-4);
     enable_adapters(*f.model, false);
@@ -102,7 +105,8 @@ class TrainerParityTest : public QObject {
       tape.backward(hidden, std::move(head.d_hidden));
     }
     double worst = 0;
-    for (const auto& p : f.parameters) worst = std::max(worst, relative_l2(p.var->grad, f.expected.at("gradient." + p.name)));
+    for (const auto& p : f.parameters)
+      worst = std::max(worst, relative_l2(p.var->grad, f.expected.at("gradient." + p.name)));
     QVERIFY2(worst < 1e-4, qPrintable(QString::number(worst)));
   }
   void twentyAdamwSteps() {
@@ -118,7 +122,8 @@ class TrainerParityTest : public QObject {
       const StepResult got = trainer.train_step(f.step(k), rate, k, {});
       worst = std::max(worst, std::abs(got.loss - f.expected.at("step_losses").data<double>()[k]));
       const double norm = f.expected.at("grad_norms").data<double>()[k];
-      QVERIFY2(std::abs(got.grad_norm / norm - 1) < 1e-3, qPrintable(QString("norm %1, wanted %2").arg(got.grad_norm).arg(norm)));
+      QVERIFY2(std::abs(got.grad_norm / norm - 1) < 1e-3,
+               qPrintable(QString("norm %1, wanted %2").arg(got.grad_norm).arg(norm)));
     }
     qInfo("largest loss difference over the steps: %g", worst);
     QVERIFY2(worst < 2e-4, qPrintable(QString::number(worst)));

@@ -22,7 +22,8 @@ struct Bench {
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<Trainer> trainer;
 
-  explicit Bench(int threads, double dropout = 0, TrainerOptions options = {}, const std::string& format = {}) : cx(threads) {
+  explicit Bench(int threads, double dropout = 0, TrainerOptions options = {}, const std::string& format = {})
+      : cx(threads) {
     ModelConfig config = tiny_config();
     config.hidden_size = 64;
     MapSource source(random_weights(config, 21));
@@ -50,14 +51,16 @@ bool all_same_bits(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
 std::vector<TokenBatch> rows() {
   std::vector<TokenBatch> out;
   const int lengths[] = {5, 31, 12, 2, 23, 9, 17, 3};
-  for (uint64_t i = 0; i < 8; ++i) out.push_back(random_batch({lengths[i]}, tiny_config().vocab_size, 40 + i, i % 2 ? 0.9 : 0.2));
+  for (uint64_t i = 0; i < 8; ++i)
+    out.push_back(random_batch({lengths[i]}, tiny_config().vocab_size, 40 + i, i % 2 ? 0.9 : 0.2));
   return out;
 }
 std::vector<TokenBatch> grouped(size_t per_micro_batch) {
   const auto all = rows();
   std::vector<TokenBatch> out;
   for (size_t i = 0; i < all.size(); i += per_micro_batch)
-    out.push_back(concatenated({all.begin() + static_cast<std::ptrdiff_t>(i), all.begin() + static_cast<std::ptrdiff_t>(i + per_micro_batch)}));
+    out.push_back(concatenated({all.begin() + static_cast<std::ptrdiff_t>(i),
+                                all.begin() + static_cast<std::ptrdiff_t>(i + per_micro_batch)}));
   return out;
 }
 
@@ -114,7 +117,8 @@ class TrainerTest : public QObject {
     options.policy = checkpointing ? CheckpointPolicy::full : CheckpointPolicy::none;
     Bench first(1, 0.2, {}, "nf4"), second(threads, 0.2, options, "nf4");
     for (int64_t step = 0; step < 3; ++step) {
-      const StepResult a = first.trainer->train_step(grouped(4), 1e-3, step, {}), b = second.trainer->train_step(grouped(4), 1e-3, step, {});
+      const StepResult a = first.trainer->train_step(grouped(4), 1e-3, step, {}),
+                       b = second.trainer->train_step(grouped(4), 1e-3, step, {});
       QCOMPARE(b.loss, a.loss);
       QCOMPARE(b.grad_norm, a.grad_norm);
     }
@@ -184,7 +188,8 @@ class TrainerTest : public QObject {
     for (const auto& p : bench.parameters) QVERIFY(!p.var->grad.defined());
     // The next step is as if nothing had happened.
     Bench fresh(1);
-    QCOMPARE(bench.trainer->train_step(grouped(4), 1e-2, 8, {}).loss, fresh.trainer->train_step(grouped(4), 1e-2, 8, {}).loss);
+    QCOMPARE(bench.trainer->train_step(grouped(4), 1e-2, 8, {}).loss,
+             fresh.trainer->train_step(grouped(4), 1e-2, 8, {}).loss);
     QVERIFY(all_same_bits(fresh.values(), bench.values()));
   }
   void aStepWithoutTargetsChangesNothing() {
