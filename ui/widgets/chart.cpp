@@ -1,0 +1,240 @@
+#include "ui/widgets/chart.h"
+
+#include <qcustomplot.h>
+
+#include <QTextDocumentFragment>
+#include <QVBoxLayout>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/base/text.h"
+#include "ui/widgets/labels.h"
+#include "ui/widgets/number_edit.h"
+#include "ui/widgets/theme.h"
+
+namespace lorikeet::ui {
+namespace {
+
+const double kNan = std::numeric_limits<double>::quiet_NaN();
+
+/// Short labels: 2e-4, 1.5, 3k, 600 MB.
+class ShortTicker : public QCPAxisTicker {
+ public:
+  explicit ShortTicker(AxisNumbers numbers) : numbers_(numbers) { setTickCount(4); }
+
+ protected:
+  QString getTickLabel(double tick, const QLocale&, QChar, int) override {
+    if (std::fabs(tick) < 1e-15) return QStringLiteral("0");
+    if (numbers_ == AxisNumbers::bytes) return QString::fromStdString(human_bytes(uint64_t(std::max(0.0, tick))));
+    const double size = std::fabs(tick);
+    if (size >= 1e6) return QString::number(tick / 1e6, 'g', 4) + 'M';
+    if (size >= 1e4 || (numbers_ == AxisNumbers::thousands && size >= 1e3)) return QString::number(tick / 1e3, 'g', 4) + 'k';
+    return NumberEdit::textOf(std::round(tick * 1e12) / 1e12);
+  }
+
+ private:
+  AxisNumbers numbers_;
+};
+
+}  // namespace
+
+Chart::Chart(const QString& title, AxisNumbers numbers, QWidget* parent)
+    : QFrame(parent), title_(title), numbers_(numbers), caption_(make_label({}, "small")), plot_(new QCustomPlot), level_y_(kNan) {
+  setObjectName(QStringLiteral("card"));
+  setAccessibleName(title);
+  auto* column = new QVBoxLayout(this);
+  column->setContentsMargins(units(3.5), units(2.5), units(2), units(1.5));
+  column->setSpacing(units(1));
+  auto* head = new QHBoxLayout;
+  head->setSpacing(units(2.5));
+  head->addWidget(make_label(title, "strong"));
+  head->addWidget(caption_, 1);
+  caption_->setMinimumWidth(units(10));
+  caption_->setTextFormat(Qt::RichText);
+  column->addLayout(head);
+  column->addWidget(plot_, 1);
+  plot_->setMinimumHeight(units(22));
+  plot_->setFocusPolicy(Qt::NoFocus);
+  plot_->setInteractions(QCP::iRangeDrag | QCP::iRangeZoom);
+  plot_->axisRect()->setRangeDrag(Qt::Horizontal);
+  plot_->axisRect()->setRangeZoom(Qt::Horizontal);
+  plot_->axisRect()->setupFullAxesBox(false);
+  plot_->setNoAntialiasingOnDrag(true);
+  plot_->setPlottingHint(QCP::phFastPolylines, true);
+  plot_->legend->setVisible(false);
+  cursor_ = new QCPItemStraightLine(plot_);
+  level_ = new QCPItemStraightLine(plot_);
+  cursor_->setVisible(false);
+  level_->setVisible(false);
+  makeTicker();
+  auto x_ticker = QSharedPointer<ShortTicker>(new ShortTicker(AxisNumbers::plain));
+  x_ticker->setTickCount(5);
+  plot_->xAxis->setTicker(x_ticker);
+  connect(plot_->xAxis, qOverload<const QCPRange&>(&QCPAxis::rangeChanged), this, [this](const QCPRange& range) {
+    if (setting_range_) return;
+    zoomed_ = true;
+    fitY();
+    emit xRangeChanged(range.lower, range.upper);
+  });
+  plot_->installEventFilter(this);
+  connect(&Theme::instance(), &Theme::changed, this, &Chart::applyTheme);
+  applyTheme();
+}
+
+void Chart::makeTicker() {
+  if (logarithmic_) plot_->yAxis->setTicker(QSharedPointer<QCPAxisTickerLog>(new QCPAxisTickerLog));
+  else plot_->yAxis->setTicker(QSharedPointer<ShortTicker>(new ShortTicker(numbers_)));
+}
+
+int Chart::addSeries(const QString& name, SeriesLook look) {
+  QCPGraph* graph = plot_->addGraph();
+  graph->setAdaptiveSampling(true);
+  series_.push_back({graph, look, name});
+  styleSeries(series_.back());
+  return int(series_.size()) - 1;
+}
+
+void Chart::styleSeries(const Series& s) {
+  QColor color = colors().series[size_t(s.look.color)];
+  if (s.look.faint) color.setAlphaF(0.4F);
+  const double width = std::max(1.0, units(1) * (s.look.faint ? 0.25 : 0.45));
+  s.graph->setPen(QPen(color, width, s.look.dashed ? Qt::DashLine : Qt::SolidLine, Qt::RoundCap, Qt::RoundJoin));
+  if (!s.look.points) return;
+  s.graph->setLineStyle(QCPGraph::lsNone);
+  s.graph->setScatterStyle(QCPScatterStyle(QCPScatterStyle::ssCircle, QPen(color, width * 1.1), QBrush(colors().card), units(1.9)));
+}
+
+void Chart::applyTheme() {
+  const ThemeColors& c = colors();
+  plot_->setBackground(QBrush(c.card));
+  for (QCPAxis* axis : {plot_->xAxis, plot_->yAxis}) {
+    axis->setBasePen(QPen(c.line_strong));
+    axis->setTickPen(Qt::NoPen);
+    axis->setSubTickPen(Qt::NoPen);
+    axis->setTickLabelColor(c.muted);
+    axis->setTickLabelFont(Theme::instance().small());
+    axis->setLabelColor(c.muted);
+    axis->setLabelFont(Theme::instance().small());
+    axis->grid()->setPen(QPen(c.line, 1));
+    axis->grid()->setZeroLinePen(QPen(c.line, 1));
+  }
+  plot_->xAxis->grid()->setVisible(false);
+  plot_->yAxis->setBasePen(Qt::NoPen);
+  cursor_->setPen(QPen(c.muted, 1, Qt::DashLine));
+  level_->setPen(QPen(c.series[3], std::max(1.0, units(1) * 0.35), Qt::DashLine));
+  for (const Series& s : series_) styleSeries(s);
+  replotSoon();
+}
+
+void Chart::setData(int series, const QVector<double>& x, const QVector<double>& y) {
+  series_[size_t(series)].graph->setData(x, y, true);
+  fitY();
+  replotSoon();
+}
+
+void Chart::append(int series, const QVector<double>& x, const QVector<double>& y) {
+  series_[size_t(series)].graph->addData(x, y, true);
+  fitY();
+  replotSoon();
+}
+
+void Chart::setLevel(double y, const QString& name) {
+  level_y_ = y;
+  level_->setVisible(std::isfinite(y));
+  if (std::isfinite(y)) {
+    level_->point1->setCoords(0, y);
+    level_->point2->setCoords(1, y);
+  }
+  level_->setSelectable(false);
+  plot_->setToolTip(std::isfinite(y) ? tr("The dashed line: %1").arg(name) : QString());
+  fitY();
+  replotSoon();
+}
+
+void Chart::setCaption(const QString& text) {
+  caption_->setText(text);
+  setAccessibleDescription(QTextDocumentFragment::fromHtml(text).toPlainText());
+}
+
+void Chart::setLogarithmic(bool on) {
+  logarithmic_ = on;
+  plot_->yAxis->setScaleType(on ? QCPAxis::stLogarithmic : QCPAxis::stLinear);
+  makeTicker();
+  fitY();
+  replotSoon();
+}
+
+void Chart::setXName(const QString& name) { plot_->xAxis->setLabel(name); }
+
+void Chart::setFullRange(double from, double to) {
+  full_from_ = from;
+  full_to_ = to > from ? to : from + 1;
+  if (!zoomed_) setXRange(full_from_, full_to_), zoomed_ = false;
+}
+
+void Chart::setXRange(double from, double to) {
+  setting_range_ = true;
+  plot_->xAxis->setRange(from, to);
+  setting_range_ = false;
+  zoomed_ = from > full_from_ || to < full_to_;
+  fitY();
+  replotSoon();
+}
+
+void Chart::resetZoom() {
+  zoomed_ = false;
+  setXRange(full_from_, full_to_);
+}
+
+/// The y range of what is seen, with a little air; raw values' outliers are inside too.
+void Chart::fitY() {
+  const QCPRange x = plot_->xAxis->range();
+  double low = std::numeric_limits<double>::max(), high = std::numeric_limits<double>::lowest();
+  for (const Series& s : series_) {
+    bool found = false;
+    const QCPRange r = s.graph->getValueRange(found, logarithmic_ ? QCP::sdPositive : QCP::sdBoth, x);
+    if (!found) continue;
+    low = std::min(low, r.lower), high = std::max(high, r.upper);
+  }
+  if (low > high) low = logarithmic_ ? 0.1 : 0, high = 1;
+  if (std::isfinite(level_y_) && level_y_ < 4 * std::max(high, 1e-30)) high = std::max(high, level_y_);
+  if (logarithmic_) return plot_->yAxis->setRange(low / 1.15, high * 1.15);
+  if (from_zero_) low = std::min(low, 0.0);
+  const double air = std::max((high - low) * 0.08, std::max(std::fabs(high), 1e-12) * 1e-3);
+  plot_->yAxis->setRange(from_zero_ && low >= 0 ? 0 : low - air, high + air);
+}
+
+void Chart::replotSoon() {
+  if (isVisible()) plot_->replot(QCustomPlot::rpQueuedReplot);
+}
+
+double Chart::valueAt(int series, double x) const {
+  const auto points = series_[size_t(series)].graph->data();
+  const auto it = points->findBegin(x, false);
+  return it == points->constEnd() ? kNan : it->value;
+}
+
+void Chart::showCursor(double x) {
+  cursor_->setVisible(std::isfinite(x));
+  if (std::isfinite(x)) {
+    cursor_->point1->setCoords(x, plot_->yAxis->range().lower);
+    cursor_->point2->setCoords(x, plot_->yAxis->range().upper);
+  }
+  replotSoon();
+}
+
+bool Chart::savePng(const QString& path) { return plot_->savePng(path, 1600, 900, 1.0); }
+
+bool Chart::eventFilter(QObject* watched, QEvent* event) {
+  if (event->type() == QEvent::MouseMove) emit cursorMoved(plot_->xAxis->pixelToCoord(static_cast<QMouseEvent*>(event)->position().x()));
+  if (event->type() == QEvent::Leave) emit cursorMoved(kNan);
+  if (event->type() == QEvent::Show) plot_->replot(QCustomPlot::rpQueuedReplot);
+  if (event->type() == QEvent::MouseButtonDblClick) {
+    emit zoomReset();
+    return true;
+  }
+  return QFrame::eventFilter(watched, event);
+}
+
+}  // namespace lorikeet::ui
