@@ -54,10 +54,10 @@ CountedData count_data(const RunConfig& c, const ModelFiles& files) {
   out.format = train.format;
   out.bad_rows = train.bad_row_count;
   if (!train.bad_rows.empty())
-    out.first_bad = fmt::format("{}: line {}: {}", train.bad_rows.front().origin.file, train.bad_rows.front().origin.line, train.bad_rows.front().reason);
+    out.first_bad = fmt::format("{}: {}: {}", train.bad_rows.front().origin.file, place_of(train.bad_rows.front().origin), train.bad_rows.front().reason);
   const auto outcomes = encode_all(train, c, settings, files, {}, {});
   out.train = count(train, outcomes);
-  out.audit = audit(train, outcomes, *tokenizer_or_refusal(files));
+  if (const TokenizerPtr t = files.tokenizer()) out.audit = audit(train, outcomes, *t);
   if (!c.data.validation.empty()) {
     const Dataset held = read_dataset(c.data.validation, dataset_options(c));
     out.validation = count(held, encode_all(held, c, settings, files, {}, {}));
@@ -82,7 +82,7 @@ void add_documents(std::vector<DocumentSize>& out, DataFacts& facts, const Count
   facts.truncated += too_long && c.data.on_long == "truncate";
   if (out.size() == before) {
     ++facts.dropped;
-    if (facts.first_dropped.empty()) facts.first_dropped = fmt::format("{}: line {}", s.origin.file, s.origin.line);
+    if (facts.first_dropped.empty()) facts.first_dropped = fmt::format("{}: {}", s.origin.file, place_of(s.origin));
   }
 }
 

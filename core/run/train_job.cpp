@@ -63,9 +63,11 @@ class TrainingJob : public Job {
     facts_ = model_facts(*files_);
     // A target that matches nothing is refused here, before data are read and a folder is made.
     methods().get(config_.adapter.method)->matched(linear_shapes(files_->config()), adapter_spec_of(config_, files_->base_name()));
+    if (!run_json_.contains("config") && !config_.adapter.from.empty()) check_starting_adapter(config_, files_->config());
     data_ = read_training_data(config_, *files_, stop, [&](int64_t done, int64_t total) {
       if (events.on_progress) events.on_progress({"tokenising", static_cast<double>(done), static_cast<double>(total)});
     });
+    config_.data.format = data_.format;  // found once, so that a continued run reads the file the same way
     if (events.on_progress) events.on_progress({"hashing the model", 0, 0});
     const TokenizerPtr tokenizer = files_->tokenizer();
     hashes_ = {files_->content_hash(), tokenizer ? tokenizer->fingerprint() : "", data_.train_hash, data_.validation_hash};
@@ -131,7 +133,7 @@ class TrainingJob : public Job {
     tell_findings(events);
     run = std::make_unique<TrainingRun>(*folder_, config_, *files_, std::move(data_), policy, pause);
     run_json_["total_steps"] = run->total_steps();
-    run->load(stop, events);
+    run->load(!checkpoint, stop, events);
     run_json_["trainable_parameters"] = run->trainable_parameters();
     if (checkpoint) {
       run->restore(*checkpoint, events);

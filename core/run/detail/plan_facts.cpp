@@ -62,7 +62,7 @@ DataFacts data_facts(const TrainingData& data) {
   f.truncated = data.train.truncated;
   f.bad_rows = data.bad_rows;
   if (!data.train.dropped_reasons.empty()) f.first_dropped = data.train.dropped_reasons.front();
-  if (!data.bad.empty()) f.first_bad = data.bad.front().origin.file + ": line " + std::to_string(data.bad.front().origin.line) + ": " + data.bad.front().reason;
+  if (!data.bad.empty()) f.first_bad = data.bad.front().origin.file + ": " + place_of(data.bad.front().origin) + ": " + data.bad.front().reason;
   for (const auto& d : data.train.documents) {
     f.train.push_back(size_of(d));
     f.longest = std::max(f.longest, d.original_tokens);

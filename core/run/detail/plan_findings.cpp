@@ -126,8 +126,8 @@ void add_data_findings(std::vector<Finding>& out, const RunConfig& c, const Data
                         fmt::format("{} of {} samples ({:.0f} %) are longer than {} tokens and lose their end; the longest has {}.", d.truncated, d.samples, 100 * share, c.data.max_length, d.longest));
     out.push_back(with_fix(f, fmt::format("Allow {} tokens", d.longest), "data.max_length", d.longest));
   }
-  for (const AuditFinding& a : d.audit)  // truncation and empty rows are said above, with figures and a remedy
-    if (a.kind.find("truncat") == std::string::npos && a.kind.find("long") == std::string::npos && a.kind.find("zero") == std::string::npos && a.kind.find("no_target") == std::string::npos)
+  for (const AuditFinding& a : d.audit)  // these three are said above, with figures and a remedy
+    if (a.kind != "truncated" && a.kind != "dropped" && a.kind != "bad_rows")
       out.push_back(finding(a.severity == "error" ? "warning" : a.severity, "data.train", a.text));
   if (d.validation.empty())
     out.push_back(finding("note", "data.validation_fraction", "Nothing is held out, so there will be no evaluation."));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -111,6 +112,25 @@ std::string fit_to_context(RunConfig& c, const ModelConfig& model) {
 
 void fit_to_context_quietly(RunConfig& c, const ModelConfig& model) {
   if (model.max_positions > 0) c.data.max_length = std::min(c.data.max_length, model.max_positions);
+}
+
+void check_starting_adapter(const RunConfig& c, const ModelConfig& model) {
+  const AdapterFiles adapter = read_adapter(c.adapter.from);
+  const AdapterSpec spec = adapter_spec_of(c, {});
+  std::map<std::string, Shape> wanted;
+  for (const LinearShape& s : methods().get(c.adapter.method)->matched(linear_shapes(model), spec)) {
+    const int64_t rank = rank_and_alpha(spec, s.name).first;
+    wanted["base_model.model." + s.name + ".lora_A.weight"] = {rank, s.columns};
+    wanted["base_model.model." + s.name + ".lora_B.weight"] = {s.rows, rank};
+  }
+  for (const auto& [name, tensor] : adapter.tensors) {
+    const auto it = wanted.find(name);
+    if (it == wanted.end()) throw InputError(c.adapter.from, "tensor " + printable(name, 90), "finds no place in this model; the adapter was made for another one");
+    if (it->second != tensor.shape())
+      throw InputError(c.adapter.from, "tensor " + printable(name, 90), fmt::format("has shape {}, the model needs {}", to_string(tensor.shape()), to_string(it->second)));
+    wanted.erase(it);
+  }
+  if (!wanted.empty()) throw InputError(c.adapter.from, "tensor " + printable(wanted.begin()->first, 90), "is missing");
 }
 
 AdapterSpec adapter_spec_of(const RunConfig& c, const std::string& base_model_name) {

@@ -24,6 +24,8 @@ void fit_to_context_quietly(RunConfig& config, const ModelConfig& model);
 void use_sample_data_when_empty(RunConfig& config);
 /// Rank, alpha, patterns, targets, rslora and dora of adapter.from. Throws ConfigError for a key of `given` that differs.
 void take_over_adapter(RunConfig& config, const std::vector<std::string>& given);
+/// Holds the tensors of adapter.from against the model's sizes. Throws InputError naming the first that does not fit.
+void check_starting_adapter(const RunConfig& config, const ModelConfig& model);
 AdapterSpec adapter_spec_of(const RunConfig& config, const std::string& base_model_name);
 QuantOptions quant_options_of(const RunConfig& config);
 /// "SmolLM2-135M-Instruct-appointments-20261123-140211"

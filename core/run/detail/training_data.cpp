@@ -19,14 +19,14 @@ constexpr size_t kShownReasons = 20;
 /// Stands in where a model has no tokenizer: `tokens` data never asks it, anything else gets the reason.
 class MissingTokenizer final : public Tokenizer {
  public:
-  explicit MissingTokenizer(std::string path) : path_(std::move(path)) {}
+  MissingTokenizer(std::string path, int64_t vocabulary) : path_(std::move(path)), vocabulary_(vocabulary) {}
   std::vector<TokenPiece> encode_pieces(std::string_view, EncodeOptions) const override { refuse(); }
   std::string decode(const std::vector<int32_t>&) const override { refuse(); }
   std::string token_bytes(int32_t) const override { return {}; }
   std::string token_text(int32_t) const override { return {}; }
   std::optional<int32_t> id_of(std::string_view) const override { return std::nullopt; }
   bool is_special(int32_t) const override { return false; }
-  int64_t vocab_size() const override { return 0; }
+  int64_t vocab_size() const override { return vocabulary_; }  // what the model can embed
   std::string kind() const override { return "none"; }
   std::string fingerprint() const override { return {}; }
 
@@ -35,9 +35,9 @@ class MissingTokenizer final : public Tokenizer {
     throw InputError(path_, "", "has no tokenizer, so text cannot be used with it; give token ids (data.format=tokens)");
   }
   std::string path_;
+  int64_t vocabulary_;
 };
 
-std::string place_of(const SampleOrigin& origin) { return fmt::format("line {}", origin.line); }
 
 void check_ids(const EncodeOutcome& outcome, const Sample& sample, const ModelFiles& files) {
   const int64_t vocab = files.config().vocab_size;
@@ -48,10 +48,10 @@ void check_ids(const EncodeOutcome& outcome, const Sample& sample, const ModelFi
                          fmt::format("gives token id {}, but the model's vocabulary ends at {}; is this the right model or tokenizer?", id, vocab - 1));
 }
 
-EncodedSet gather(const Dataset& data, std::vector<EncodeOutcome> outcomes, const Tokenizer& tokenizer) {
+EncodedSet gather(const Dataset& data, std::vector<EncodeOutcome> outcomes, const Tokenizer* tokenizer) {
   EncodedSet set;
   set.samples = static_cast<int64_t>(outcomes.size());
-  set.audit = audit(data, outcomes, tokenizer);
+  if (tokenizer) set.audit = audit(data, outcomes, *tokenizer);  // without one nothing is known of end tokens
   for (size_t i = 0; i < outcomes.size(); ++i) {
     if (outcomes[i].documents.empty()) {
       ++set.dropped;
@@ -85,7 +85,7 @@ void split(const std::vector<bool>& out, Dataset& data, std::vector<EncodeOutcom
 
 TokenizerPtr tokenizer_or_refusal(const ModelFiles& files) {
   if (TokenizerPtr t = files.tokenizer()) return t;
-  return std::make_shared<MissingTokenizer>(files.path());
+  return std::make_shared<MissingTokenizer>(files.path(), files.config().vocab_size);
 }
 
 std::vector<bool> held_out(int64_t samples, double fraction, int64_t seed) {
@@ -114,7 +114,7 @@ std::vector<EncodeOutcome> encode_all(const Dataset& data, const RunConfig& c, c
 
 TrainingData read_training_data(const RunConfig& c, const ModelFiles& files, std::stop_token stop, const CountProgress& progress) {
   const EncodeSettings settings = encode_settings(c, files);
-  const TokenizerPtr tokenizer = tokenizer_or_refusal(files);
+  const TokenizerPtr tokenizer = files.tokenizer();
   TrainingData out;
   Dataset train = read_dataset(c.data.train, dataset_options(c), stop), held;
   out.format = train.format;
@@ -131,8 +131,8 @@ TrainingData read_training_data(const RunConfig& c, const ModelFiles& files, std
   } else {
     split(held_out(static_cast<int64_t>(outcomes.size()), c.data.validation_fraction, c.training.seed), train, outcomes, held, held_outcomes);
   }
-  out.train = gather(train, std::move(outcomes), *tokenizer);
-  out.validation = gather(held, std::move(held_outcomes), *tokenizer);
+  out.train = gather(train, std::move(outcomes), tokenizer.get());
+  out.validation = gather(held, std::move(held_outcomes), tokenizer.get());
   if (out.train.documents.empty())
     throw InputError(c.data.train.front(), "",
                      fmt::format("gives no trainable token: none of its {} samples can be trained on{}", out.train.samples,

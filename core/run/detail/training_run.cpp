@@ -100,7 +100,7 @@ TrainingRun::TrainingRun(RunFolder& folder, const RunConfig& config, const Model
 
 TrainingRun::~TrainingRun() = default;
 
-void TrainingRun::load(std::stop_token stop, const JobEvents& events) {
+void TrainingRun::load(bool fresh, std::stop_token stop, const JobEvents& events) {
   machine_ = std::make_unique<Machine>(static_cast<int>(config_.device.threads));
   Machine& m = *machine_;
   m.model = load_model(files_, m.cx, {.quantization = config_.quantization.format, .quant = quant_options_of(config_)}, stop,
@@ -113,7 +113,7 @@ void TrainingRun::load(std::stop_token stop, const JobEvents& events) {
   for (Linear* l : m.model->linears())
     if (l->adapter()) m.matched.push_back(l->name());
   m.parameters = method->parameters(*m.model);
-  if (!config_.adapter.from.empty()) take_values(m.parameters, read_adapter(config_.adapter.from).tensors, config_.adapter.from);
+  if (fresh && !config_.adapter.from.empty()) take_values(m.parameters, read_adapter(config_.adapter.from).tensors, config_.adapter.from);
   const auto& o = config_.optimizer;
   m.optimizer = optimizers().get(o.name)(m.parameters, {.beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps, .weight_decay = o.weight_decay});
   m.trainer = std::make_unique<Trainer>(m.cx, *m.model, m.parameters, *m.optimizer,

@@ -38,8 +38,9 @@ class TrainingRun {
   /// The resolved config, the opened model and the encoded data, as train_job.cpp prepared them.
   TrainingRun(RunFolder& folder, const RunConfig& config, const ModelFiles& files, TrainingData data, CheckpointPolicy policy, PauseGate& pause);
   ~TrainingRun();
-  /// Reads and codes the weights, attaches the adapter. Throws Interrupted.
-  void load(std::stop_token stop, const JobEvents& events);
+  /// Reads and codes the weights, attaches the adapter (`fresh`: with the values of adapter.from, where that is set; else
+  /// restore() brings them). Throws Interrupted.
+  void load(bool fresh, std::stop_token stop, const JobEvents& events);
   /// Step 0: writes the first checkpoint, which also proves that the folder takes one.
   void begin(const JobEvents& events);
   /// Takes over a checkpoint and cuts the metrics back to it. Throws RunError when it does not fit the model.

@@ -57,7 +57,7 @@ class TrainJobTest : public QObject {
     register_cpu_kernels();
     ::setenv("XDG_CACHE_HOME", path("cache").c_str(), 1);
     write_tiny_model(path("model"));
-    write_tiny_data(path("data.jsonl"), 77);
+    write_tiny_data(path("data.jsonl"), 150);
     config_ = tiny_config(path("model"), path("data.jsonl"));
     calm_ = path("calm");
   }
@@ -377,7 +377,7 @@ class TrainJobTest : public QObject {
     uint64_t from = 0;
     int events = 0;
     for (const Json& line : read_metrics(path("nan"), from)) {
-      if (line.contains("loss")) QVERIFY(line["loss"].is_null());
+      if (line.contains("loss")) QVERIFY(line["loss"].is_null() || line["grad_norm"].is_null());
       events += line.contains("event") && line["event"] == "non_finite";
     }
     QCOMPARE(events, 3);
@@ -387,11 +387,11 @@ class TrainJobTest : public QObject {
     RunConfig c = config_;
     c.data.packing = false;
     c.data.validation_fraction = 0;
-    c.training.epochs = 1.5;  // 77 rows, 6 a step: 13 steps an epoch, half of it rounded up
+    c.training.epochs = 1.5;  // 150 rows, 6 a step: 25 steps an epoch, half of it rounded up
     c.training.save_every = 100;
     const auto train = make_train_job(c, {}, path("count"));
     QCOMPARE(train->run({}, {}), JobOutcome::finished);
-    QCOMPARE(train->result()["steps"].get<int64_t>(), int64_t{13 + 7});
+    QCOMPARE(train->result()["steps"].get<int64_t>(), int64_t{25 + 13});
     QVERIFY(train->result()["best_eval_loss"].is_null());
   }
 
