@@ -61,7 +61,7 @@ const Registry<const DatasetFormat*>& dataset_formats();
 struct DatasetOptions {
   std::string format = "auto";
   int64_t limit = 0;             // rows, 0 = all
-  std::string system_prompt;     // put before chats that have no system message
+  std::string system_prompt = {};  // put before chats that have no system message
   uint64_t max_line_bytes = 64u << 20;
 };
 /// Reads all files in order; a folder stands for the data files right in it, by name. The format is recognised file by

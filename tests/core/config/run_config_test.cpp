@@ -215,6 +215,13 @@ class RunConfigTest : public QObject {
     QCOMPARE(dump_json(d[1].right), std::string("64"));
     QVERIFY(!(a == b));
   }
+  void presetsAreConfigurations() {
+    for (const char* name : {"sample", "balanced", "small-memory", "quality"}) {
+      std::vector<std::string> given;
+      read_config_file(std::string(LORIKEET_SOURCE_DIR) + "/resources/presets/" + name + ".json", &given);
+      QVERIFY2(given.size() >= 6, name);
+    }
+  }
   void findsEachFieldByItsKey() {
     QVERIFY(find_field("adapter.rank") != nullptr);
     QVERIFY(find_field("adapter") == nullptr);
