@@ -10,7 +10,7 @@ Needs torch, transformers, tokenizers, peft, bitsandbytes, safetensors, gguf. Th
   tiny-llama-nf4/, tiny-llama-fp4/ as bitsandbytes saves them (nf4 with nested scales, fp4 without)
   tiny-llama-nf4/dequantised.safetensors, ... the values bitsandbytes decodes
   tiny-llama-lora/       an adapter as PEFT saves it (rank and alpha patterns)
-  expected.safetensors   ids [T] i32, logits [T, V] without and with the adapter
+  expected.safetensors   ids [T] i32, logits [T, V] without and with the adapter, and with rounded weights
 """
 import json
 import math
@@ -139,8 +139,21 @@ def write_four_bit(base, folder, kind, nested):
     values = {}
     for name, p in model.named_parameters():
         if getattr(p, "quant_state", None) is not None:
-            values[name] = F.dequantize_4bit(p.data, p.quant_state).float().contiguous()
+            # bitsandbytes 0.50 on the CPU decodes rows shorter than a block wrongly; blocks ignore rows, so one block a row.
+            shape, p.quant_state.shape = p.quant_state.shape, torch.Size((p.quant_state.shape.numel() // 64, 64))
+            values[name] = F.dequantize_4bit(p.data, p.quant_state).float().reshape(shape).contiguous()
     save_file(values, folder / "dequantised.safetensors")
+
+
+def logits_of_rounded(base, ids, kind):
+    """What transformers computes with the weights that a GGUF of this type holds."""
+    model = LlamaForCausalLM.from_pretrained(base, attn_implementation="eager").float().eval()
+    quant = getattr(gguf.GGMLQuantizationType, kind)
+    with torch.no_grad():
+        for _, p in model.named_parameters():
+            if p.ndim == 2:
+                p.copy_(torch.from_numpy(gguf.quants.dequantize(gguf.quants.quantize(p.numpy(), quant), quant).astype(np.float32)))
+        return model(ids).logits[0].contiguous()
 
 
 def main():
@@ -190,7 +203,8 @@ def main():
         path.chmod(0o755 if path.is_dir() else 0o644)
     for extra in out.rglob("README.md"):
         extra.unlink()
-    save_file({"ids": ids[0].to(torch.int32), "logits": logits.contiguous(), "tuned_logits": tuned.contiguous()}, out / "expected.safetensors")
+    save_file({"ids": ids[0].to(torch.int32), "logits": logits.contiguous(), "tuned_logits": tuned.contiguous(),
+               "logits_F16": logits_of_rounded(base, ids, "F16"), "logits_Q8_0": logits_of_rounded(base, ids, "Q8_0")}, out / "expected.safetensors")
 
 
 main()

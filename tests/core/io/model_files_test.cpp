@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/io/safetensors.h"
+#include "core/ops/cpu_kernels.h"
 #include "tests/support/support.h"
 
 using namespace lorikeet;
@@ -47,24 +48,26 @@ Tensor weights_of(Context& cx, const ModelFiles& files, const std::string& name,
 class ModelFilesTest : public QObject {
   Q_OBJECT
  private slots:
+  void initTestCase() { register_cpu_kernels(); }
+
   void givesTheLogitsOfTransformers_data() {
     QTest::addColumn<QString>("name");
-    QTest::addColumn<double>("tolerance");
+    QTest::addColumn<QString>("reference");
     for (const char* name : {"tiny-llama", "tiny-llama-sharded", "tiny-llama/model.safetensors", "tiny-llama-sharded/model-00002-of-00003.safetensors",
                              "tiny-llama-F32.gguf"})
-      QTest::newRow(name) << name << 1e-5;
-    QTest::newRow("tiny-llama-F16.gguf") << "tiny-llama-F16.gguf" << 2e-3;
-    QTest::newRow("tiny-llama-Q8_0.gguf") << "tiny-llama-Q8_0.gguf" << 3e-2;
+      QTest::newRow(name) << name << "logits";
+    QTest::newRow("tiny-llama-F16.gguf") << "tiny-llama-F16.gguf" << "logits_F16";
+    QTest::newRow("tiny-llama-Q8_0.gguf") << "tiny-llama-Q8_0.gguf" << "logits_Q8_0";
   }
   void givesTheLogitsOfTransformers() {
     QFETCH(QString, name);
-    QFETCH(double, tolerance);
+    QFETCH(QString, reference);
     Context cx(2);
     const auto files = open_model(model_path(name.toStdString()));
     const auto model = load_model(*files, cx, {}, {});
     const Tensor ids = expected("ids");
-    const double error = relative_l2(logits_of_model(cx, *model, ids.to_vector<int32_t>()), expected("logits"));
-    QVERIFY2(error < tolerance, qPrintable(QString::number(error)));
+    const double error = relative_l2(logits_of_model(cx, *model, ids.to_vector<int32_t>()), expected(reference.toStdString().c_str()));
+    QVERIFY2(error < 1e-5, qPrintable(QString::number(error)));
   }
 
   void readsTheSameConfigFromFolderAndGguf() {
@@ -107,11 +110,12 @@ class ModelFilesTest : public QObject {
     const auto hf = open_model(model_path("tiny-llama")), q8 = open_model(model_path("tiny-llama-Q8_0.gguf"));
     const std::string name = "model.layers.0.self_attn.q_proj.weight";
     const Tensor a = weights_of(cx, *hf, name), b = weights_of(cx, *q8, name);
-    // Each value is off by at most half a step of its own row's block; a row in the wrong place would be off by far more.
+    // Each value is off by at most half a step of its own row's block (and what the step loses as f16, 127 * 2^-11 of a
+    // step); a row in the wrong place would be off by far more.
     for (int64_t r = 0; r < a.dim(0); ++r) {
       float largest = 0;
       for (int64_t c = 0; c < a.dim(1); ++c) largest = std::max(largest, std::fabs(a.row<float>(r)[c]));
-      for (int64_t c = 0; c < a.dim(1); ++c) QVERIFY(std::fabs(a.row<float>(r)[c] - b.row<float>(r)[c]) <= largest / 127 * 0.51f);
+      for (int64_t c = 0; c < a.dim(1); ++c) QVERIFY(std::fabs(a.row<float>(r)[c] - b.row<float>(r)[c]) <= largest / 127 * 0.57f);
     }
   }
 
