@@ -83,7 +83,7 @@ Tensor Tensor::from(const std::vector<T>& values, Shape shape) {
   Tensor t = empty(std::move(shape), dtype_of<T>());
   if (t.size() != static_cast<int64_t>(values.size()))
     throw ShapeError(fmt::format("tensor: {} values for shape {}", values.size(), to_string(t.shape_)));
-  std::memcpy(t.data_, values.data(), t.bytes());
+  if (!values.empty()) std::memcpy(t.data_, values.data(), t.bytes());
   return t;
 }
 

@@ -39,6 +39,7 @@ class TensorTest : public QObject {
     QVERIFY(none.defined());
     const Tensor thin = Tensor::zeros({4, 0});
     QCOMPARE(thin.size(), int64_t{0});
+    QCOMPARE(Tensor::from(std::vector<int32_t>{}, {0}).size(), int64_t{0});
     const Tensor one = Tensor::zeros({});
     QCOMPARE(one.size(), int64_t{1});
     QVERIFY(!Tensor().defined());
