@@ -14,6 +14,7 @@ void adamw_update(Context& cx, const AdamwUpdateArgs& a) {
   for (const Tensor* t : {&a.g, static_cast<const Tensor*>(&a.m), static_cast<const Tensor*>(&a.v)}) {
     ops::check_same_type("adamw_update", a.p, *t, "an operand");
     ops::check_shape("adamw_update", *t, "an operand", a.p.shape());
+    if (!t->contiguous() || !a.p.contiguous()) throw ShapeError("adamw_update: operands with gaps between rows");
   }
   if (a.step < 1) throw ShapeError("adamw_update: step " + std::to_string(a.step) + "; steps count from 1");
   adamw_update_slot().get(cx.device())(cx, a);

@@ -2,8 +2,8 @@
 // the result is the same for any number of threads.
 #include <cstring>
 
-#include "core/base/random.h"
 #include "core/ops/cpu_twins.h"
+#include "core/ops/dropout.h"
 #include "core/ops/gemm.h"
 #include "core/ops/panels.h"
 #include "core/ops/row_kernels.h"
@@ -18,25 +18,12 @@ constexpr int64_t kTokenBlock = 256;   // rows of dx a task
 constexpr int64_t kFewTokens = 4;      // up to here dot products beat the packing of a GEMM
 constexpr int64_t kSharedBytes = 8 << 20;  // decoded weight shared by all threads in the backward pass
 
-// Inverted dropout: keep = f(seed, element index), four elements from one draw.
-template <class T>
-void drop_row(const T* x, T* y, int64_t first_element, int64_t n, double p, uint64_t seed) {
-  const auto threshold = static_cast<uint32_t>(p * 4294967296.0);
-  const T scale = static_cast<T>(1 / (1 - p));
-  std::array<uint32_t, 4> draw{};
-  uint64_t drawn = UINT64_MAX;
-  for (int64_t i = 0; i < n; ++i) {
-    const auto element = static_cast<uint64_t>(first_element + i);
-    if (element / 4 != drawn) draw = philox4x32(seed, 0, drawn = element / 4);
-    y[i] = draw[element % 4] < threshold ? T(0) : x[i] * scale;
-  }
-}
-
 template <class T>
 Tensor dropped(Context& cx, const Tensor& x, double p, uint64_t seed) {
+  const RowKernels& k = row_kernels(cx.level());
   Tensor y = Tensor::empty(x.shape(), x.dtype());
   cx.pool().for_blocks(x.rows(), kTokens, [&](int64_t begin, int64_t end, int) {
-    for (int64_t t = begin; t < end; ++t) drop_row(x.row<T>(t), y.row<T>(t), t * x.width(), x.width(), p, seed);
+    for (int64_t t = begin; t < end; ++t) ops::drop_row(k, x.row<T>(t), y.row<T>(t), t, x.width(), p, seed);
   });
   return y;
 }
@@ -117,7 +104,7 @@ void adapter_dx(Context& cx, const AdaptedLinearBackwardArgs& a, const Tensor& u
   gemm<T>(cx.level(), false, false, end - begin, in, rank, 1, u.row<T>(begin), rank, a.a->data<T>(), in, 0, part, in);
   for (int64_t t = begin; t < end; ++t) {
     T* row = part + (t - begin) * in;
-    drop_row(row, row, t * in, in, a.dropout, a.dropout_seed);
+    ops::drop_row(row_kernels(cx.level()), row, row, t, in, a.dropout, a.dropout_seed);
     for (int64_t i = 0; i < in; ++i) a.dx->row<T>(t)[i] += row[i];
   }
 }
@@ -132,11 +119,11 @@ void adapter_backward(Context& cx, const AdaptedLinearBackwardArgs& a) {
   });
   const Tensor masked = a.dropout > 0 ? dropped<T>(cx, a.x, a.dropout, a.dropout_seed) : a.x;
   cx.pool().for_blocks(in, kColumns, [&](int64_t begin, int64_t end, int) {
-    gemm<T>(cx.level(), true, false, rank, end - begin, tokens, 1, u.data<T>(), rank, masked.data<T>() + begin, masked.row_stride(), 1, a.da->data<T>() + begin, in);
+    gemm<T>(cx.level(), true, false, rank, end - begin, tokens, 1, u.data<T>(), rank, masked.data<T>() + begin, masked.row_stride(), 1, a.da->data<T>() + begin, a.da->row_stride());
   });
   cx.pool().for_blocks(out, kColumns, [&](int64_t begin, int64_t end, int) {
     gemm<T>(cx.level(), true, false, end - begin, rank, tokens, static_cast<T>(a.scale), a.dy.data<T>() + begin, a.dy.row_stride(), a.h->data<T>(), a.h->row_stride(), 1,
-            a.db->data<T>() + begin * rank, rank);
+            a.db->row<T>(begin), a.db->row_stride());
   });
 }
 

@@ -56,13 +56,13 @@ T* strip(Context& cx, int thread, int slot, int64_t rows, int64_t columns) {
 
 // Block of queries [rows] against keys [keys]; query row r sees keys 0 .. visible_before + r.
 template <class T>
-void query_block(Context& cx, int thread, const T* q, int64_t q_stride, const T* key, const T* value, int64_t kv_stride, T* o, int64_t o_stride, T* lse,
+void query_block(Context& cx, int thread, const T* q, int64_t q_stride, const T* key, int64_t k_stride, const T* value, int64_t v_stride, T* o, int64_t o_stride, T* lse,
                  int64_t lse_stride, int64_t rows, int64_t visible_before, const AttentionShape& s) {
   const RowKernels& k = row_kernels(cx.level());
   const int64_t keys = visible_before + rows;
   const T scale = static_cast<T>(s.scale);
   T* p = strip<T>(cx, thread, 4, rows, keys);
-  gemm<T>(cx.level(), false, true, rows, keys, s.head_dim, 1, q, q_stride, key, kv_stride, 0, p, keys);
+  gemm<T>(cx.level(), false, true, rows, keys, s.head_dim, 1, q, q_stride, key, k_stride, 0, p, keys);
   T sums[kBlock];
   for (int64_t r = 0; r < rows; ++r) {
     const int64_t seen = visible_before + r + 1;
@@ -72,7 +72,7 @@ void query_block(Context& cx, int thread, const T* q, int64_t q_stride, const T*
     std::fill(row + seen, row + keys, T(0));
     if (lse) lse[r * lse_stride] = top + std::log(sums[r]);
   }
-  gemm<T>(cx.level(), false, false, rows, s.head_dim, keys, 1, p, keys, value, kv_stride, 0, o, o_stride);
+  gemm<T>(cx.level(), false, false, rows, s.head_dim, keys, 1, p, keys, value, v_stride, 0, o, o_stride);
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t i = 0; i < s.head_dim; ++i) o[r * o_stride + i] /= sums[r];
 }
@@ -84,7 +84,7 @@ void forward(Context& cx, const AttentionArgs& a) {
   cx.pool().run(static_cast<int64_t>(tasks.size()), [&](int64_t i, int thread) {
     const Task& t = tasks[static_cast<size_t>(i)];
     const int64_t at = t.head * s.head_dim, kv_at = t.head / (s.heads / s.kv_heads) * s.head_dim;
-    query_block<T>(cx, thread, a.q.row<T>(t.begin) + at, a.q.row_stride(), a.k.row<T>(t.first) + kv_at, a.v.row<T>(t.first) + kv_at, a.k.row_stride(),
+    query_block<T>(cx, thread, a.q.row<T>(t.begin) + at, a.q.row_stride(), a.k.row<T>(t.first) + kv_at, a.k.row_stride(), a.v.row<T>(t.first) + kv_at, a.v.row_stride(),
                    a.o.row<T>(t.begin) + at, a.o.row_stride(), a.lse ? a.lse->row<T>(t.begin) + t.head : nullptr, a.lse ? a.lse->row_stride() : 0, t.end - t.begin,
                    t.begin - t.first, s);
   });
@@ -158,12 +158,12 @@ void backward_keys(Context& cx, const AttentionBackwardArgs& a, const Tensor& d)
 }
 
 // One new token: dot products and sums of rows, no packing.
-void one_query(const RowKernels& k, const float* q, const float* key, const float* value, int64_t stride, int64_t keys, float* p, float* o, const AttentionShape& s) {
-  for (int64_t j = 0; j < keys; ++j) p[j] = k.dot(q, key + j * stride, s.head_dim);
+void one_query(const RowKernels& k, const float* q, const float* key, int64_t k_stride, const float* value, int64_t v_stride, int64_t keys, float* p, float* o, const AttentionShape& s) {
+  for (int64_t j = 0; j < keys; ++j) p[j] = k.dot(q, key + j * k_stride, s.head_dim);
   const auto scale = static_cast<float>(s.scale);
   const float sum = k.exp_sum(p, scale, k.max(p, keys) * scale, keys);
   std::fill(o, o + s.head_dim, 0.0f);
-  for (int64_t j = 0; j < keys; ++j) k.axpy(value + j * stride, p[j] / sum, o, s.head_dim);
+  for (int64_t j = 0; j < keys; ++j) k.axpy(value + j * v_stride, p[j] / sum, o, s.head_dim);
 }
 
 template <class T>
@@ -175,9 +175,9 @@ void cached(Context& cx, const AttentionCachedArgs& a) {
     const int64_t at = head * s.head_dim, kv_at = head / (s.heads / s.kv_heads) * s.head_dim;
     if constexpr (std::is_same_v<T, float>)
       if (tokens == 1)
-        return one_query(row_kernels(cx.level()), a.q.row<T>(0) + at, a.keys.row<T>(0) + kv_at, a.values.row<T>(0) + kv_at, a.keys.row_stride(), a.past + 1,
+        return one_query(row_kernels(cx.level()), a.q.row<T>(0) + at, a.keys.row<T>(0) + kv_at, a.keys.row_stride(), a.values.row<T>(0) + kv_at, a.values.row_stride(), a.past + 1,
                          strip<T>(cx, thread, 4, 1, a.past + 1), a.o.row<T>(0) + at, s);
-    query_block<T>(cx, thread, a.q.row<T>(begin) + at, a.q.row_stride(), a.keys.row<T>(0) + kv_at, a.values.row<T>(0) + kv_at, a.keys.row_stride(), a.o.row<T>(begin) + at,
+    query_block<T>(cx, thread, a.q.row<T>(begin) + at, a.q.row_stride(), a.keys.row<T>(0) + kv_at, a.keys.row_stride(), a.values.row<T>(0) + kv_at, a.values.row_stride(), a.o.row<T>(begin) + at,
                    a.o.row_stride(), nullptr, 0, rows, a.past + begin, s);
   });
 }

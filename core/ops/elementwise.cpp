@@ -1,5 +1,7 @@
 #include "core/ops/elementwise.h"
 
+#include <vector>
+
 #include "core/ops/checks.h"
 
 namespace lorikeet {
@@ -45,6 +47,12 @@ void gather_rows(Context& cx, const Tensor& x, const Tensor& rows, Tensor& y) {
 
 void scatter_rows(Context& cx, const Tensor& x, const Tensor& rows, Tensor& y) {
   check_rows("scatter_rows", y, rows, x);
+  std::vector<bool> taken(static_cast<size_t>(y.rows()));  // a row named twice would be written by two threads at once
+  for (int64_t i = 0; i < rows.size(); ++i) {
+    const auto r = static_cast<size_t>(rows.data<int32_t>()[i]);
+    if (taken[r]) throw ShapeError("scatter_rows: row " + std::to_string(r) + " is named twice");
+    taken[r] = true;
+  }
   elementwise_slot().get(cx.device())->scatter_rows(cx, x, rows, y);
 }
 

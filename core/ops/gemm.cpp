@@ -11,25 +11,26 @@ extern "C" void openblas_set_num_threads(int);
 namespace lorikeet {
 namespace {
 
-// The reference: plain loops in blocks, sums in the order of k.
+// The reference: blocks of op(b) are copied to rows first, so that the inner loop runs along contiguous memory.
 template <class T>
 void gemm_plain(bool ta, bool tb, int64_t m, int64_t n, int64_t k, T alpha, const T* a, int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc) {
-  for (int64_t i = 0; i < m; ++i) {
-    T* row = c + i * ldc;
-    for (int64_t j = 0; j < n; ++j) row[j] = beta == T(0) ? T(0) : row[j] * beta;
-    if (tb) {
-      for (int64_t j = 0; j < n; ++j) {
-        T sum = 0;
-        for (int64_t p = 0; p < k; ++p) sum += (ta ? a[p * lda + i] : a[i * lda + p]) * b[j * ldb + p];
-        row[j] += alpha * sum;
-      }
-    } else {
-      for (int64_t p = 0; p < k; ++p) {
-        const T s = alpha * (ta ? a[p * lda + i] : a[i * lda + p]);
-        for (int64_t j = 0; j < n; ++j) row[j] += s * b[p * ldb + j];
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j) c[i * ldc + j] = beta == T(0) ? T(0) : c[i * ldc + j] * beta;
+  constexpr int64_t kDepth = 64, kWidth = 64;
+  T block[kDepth * kWidth];
+  for (int64_t j0 = 0; j0 < n; j0 += kWidth)
+    for (int64_t p0 = 0; p0 < k; p0 += kDepth) {
+      const int64_t width = std::min(kWidth, n - j0), depth = std::min(kDepth, k - p0);
+      for (int64_t p = 0; p < depth; ++p)
+        for (int64_t j = 0; j < width; ++j) block[p * kWidth + j] = tb ? b[(j0 + j) * ldb + p0 + p] : b[(p0 + p) * ldb + j0 + j];
+      for (int64_t i = 0; i < m; ++i) {
+        T* out = c + i * ldc + j0;
+        for (int64_t p = 0; p < depth; ++p) {
+          const T s = alpha * (ta ? a[(p0 + p) * lda + i] : a[i * lda + p0 + p]);
+          for (int64_t j = 0; j < width; ++j) out[j] += s * block[p * kWidth + j];
+        }
       }
     }
-  }
 }
 
 void one_thread() {

@@ -7,6 +7,11 @@
 
 namespace lorikeet {
 
+/// Which elements of a row are dropped: those whose hash is below the threshold.
+struct DropoutRow {
+  uint32_t key[4];
+  uint32_t threshold;
+};
 struct RowKernels {
   float (*sum_of_squares)(const float* x, int64_t n);
   float (*dot)(const float* x, const float* y, int64_t n);
@@ -30,8 +35,12 @@ struct RowKernels {
   /// AdamW, see adamw_update.h.
   void (*adamw)(float* p, const float* g, float* m, float* v, float grad_scale, float decay, float one_minus_beta1, float beta2, float one_minus_beta2, float step_size,
                 float root_correction, float eps, int64_t n);
+  /// y = x * scale where kept, else 0; y may be x.
+  void (*dropout)(const DropoutRow& d, const float* x, float scale, float* y, int64_t n);
 };
 const RowKernels& row_kernels(CpuLevel level);
+/// The hash `dropout` uses: a keyed 32-bit mix of the column by multiply and xor-shift.
+uint32_t dropout_hash(const DropoutRow& d, uint32_t column);
 namespace scalar { extern const RowKernels kRowKernels; }
 namespace avx2 { extern const RowKernels kRowKernels; }
 namespace avx512 { extern const RowKernels kRowKernels; }

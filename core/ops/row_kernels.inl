@@ -5,25 +5,29 @@
 namespace lorikeet::LORIKEET_LEVEL {
 namespace {
 
-// exp by 2^k * 2^f, f in [-1/2, 1/2], with the Taylor series of 2^f to degree 6: relative error below 2e-7.
-inline float exp_of(float x) {
-  x = x < -87.0f ? -87.0f : x;
-  x = x > 88.0f ? 88.0f : x;
-  const float t = x * 1.44269504088896341f;
-  const float shifted = t + 12582912.0f;  // 1.5 * 2^23: rounds to the nearest integer in the low bits
+// exp by 2^k e^r with |r| <= ln 2 / 2: ln 2 in two parts, a polynomial of degree 7 (Cephes' coefficients, which are
+// fitted rather than a Taylor series). Error below 2 units in the last place; 0 below -87.3, NaN stays NaN.
+inline float exp_of(float x0) {
+  constexpr float kLow = -87.3365f, kHigh = 88.3762f;
+  float x = x0 > kHigh ? kHigh : x0;
+  x = x < kLow ? kLow : x;
+  const float shifted = x * 1.44269504088896341f + 12582912.0f;  // 1.5 * 2^23: rounds to the nearest integer in the low bits
   const float k = shifted - 12582912.0f;
-  const float f = (t - k) * 0.6931471805599453f;
-  float p = 1.0f / 720;
-  p = p * f + 1.0f / 120;
-  p = p * f + 1.0f / 24;
-  p = p * f + 1.0f / 6;
-  p = p * f + 0.5f;
-  p = p * f + 1.0f;
-  p = p * f + 1.0f;
-  const int bits = (static_cast<int>(k) + 127) << 23;
+  float r = x - k * 0.693359375f;
+  r = r + k * 2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  uint32_t bits;  // the integer is read from the low bits: converting a NaN to int would be undefined
+  __builtin_memcpy(&bits, &shifted, 4);
+  bits = (bits - 0x4B400000u + 127u) << 23;
   float scale;
   __builtin_memcpy(&scale, &bits, 4);
-  return p * scale;
+  return x0 < kLow ? 0.0f : p * scale;
 }
 
 inline float sigmoid(float x) { return 1.0f / (1.0f + exp_of(-x)); }
@@ -117,8 +121,25 @@ void adamw(float* p, const float* g, float* m, float* v, float grad_scale, float
   }
 }
 
+void dropout(const DropoutRow& d, const float* x, float scale, float* y, int64_t n) {
+  const uint32_t k0 = d.key[0], k1 = d.key[1], k2 = d.key[2], k3 = d.key[3], threshold = d.threshold;
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) {  // dropout_hash(), written out
+    uint32_t h = (static_cast<uint32_t>(i) ^ k0) * 0x9E3779B1u + k1;
+    h ^= h >> 16;
+    h *= 0x85EBCA6Bu;
+    h ^= (h >> 13) ^ k2;
+    h *= 0xC2B2AE35u;
+    h ^= (h >> 16) ^ k3;
+    h *= 0x27D4EB2Fu;
+    h ^= h >> 15;
+    const float kept = x[i] * scale;
+    y[i] = h < threshold ? 0.0f : kept;
+  }
+}
+
 }  // namespace
 
-const RowKernels kRowKernels = {&sum_of_squares, &dot, &max_of, &scale_mul, &axpy, &exp_sum, &silu_mul, &silu_mul_backward, &rms_norm_dx, &dot3, &rotate, &adamw};
+const RowKernels kRowKernels = {&sum_of_squares, &dot, &max_of, &scale_mul, &axpy, &exp_sum, &silu_mul, &silu_mul_backward, &rms_norm_dx, &dot3, &rotate, &adamw, &dropout};
 
 }  // namespace lorikeet::LORIKEET_LEVEL
