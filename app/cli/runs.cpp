@@ -49,7 +49,7 @@ void add_runs(CLI::App& app, Cli& cli) {
   c->callback([&cli, folder] {
     cli.action = [&cli, folder] {
       cli.check_common();
-      const Json runs = list_runs_json(*folder);
+      const Json runs = list_runs_json(*folder).at("runs");
       std::string text;
       for (const auto& r : runs)
         text += fmt::format("{:<12} {:>6}/{:<6} loss {:<8} eval {:<8} {}\n", r.value("state", ""), r.value("step", int64_t{0}), r.value("total_steps", int64_t{0}),
