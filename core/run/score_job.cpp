@@ -89,6 +89,7 @@ class ScoreJob : public Job {
   }
   int64_t score_data(std::stop_token stop, const JobEvents& events) {
     const auto encoded = detail::encode_dataset({request_.data}, request_.config, *loaded_.files, stop);
+    detail::require_targets(encoded, {request_.data});
     const auto documents = encoded.documents();
     const auto rows = make_rows(documents, request_.config.data.max_length, request_.config.data.packing, false, 0, 0);
     for (size_t r = 0; r < rows.size(); ++r) {

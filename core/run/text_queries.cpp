@@ -9,6 +9,7 @@
 #include "core/base/text.h"
 #include "core/run/detail/data_settings.h"
 #include "core/run/detail/loaded_model.h"
+#include "core/run/detail/training_data.h"
 #include "core/run/queries.h"
 
 namespace lorikeet {
@@ -128,15 +129,15 @@ Json inspect_data(const DataQuery& query, std::stop_token stop) {
   }
   const auto files = open_named(query.model.empty() ? query.config.model.path : query.model);
   const auto set = detail::encode_dataset(paths, query.config, *files, stop);
-  const TokenizerPtr tokenizer = files->tokenizer();
+  const TokenizerPtr tokenizer = detail::tokenizer_or_refusal(*files);
   std::vector<int64_t> lengths;
   for (const auto& o : set.outcomes)
     for (const auto& d : o.documents) lengths.push_back(d.original_tokens);
   out = {{"format", set.data.format}, {"evidence", set.data.evidence}, {"samples", set.data.samples.size()}, {"tokens", set.tokens},
          {"target_tokens", set.target_tokens}, {"histogram", histogram_of(lengths)}, {"longest", set.longest},
          {"truncated", set.truncated}, {"dropped", set.dropped}, {"bad_row_count", set.data.bad_row_count}, {"bad_rows", bad_rows_json(set.data)}};
-  out["shown"] = tokenizer && query.show > 0 ? shown_json(set, *tokenizer, query.first_shown, query.show) : Json::array();
-  out["findings"] = tokenizer && query.audit ? audit_json(set, *tokenizer) : Json::array();
+  out["shown"] = query.show > 0 ? shown_json(set, *tokenizer, query.first_shown, query.show) : Json::array();
+  out["findings"] = query.audit ? audit_json(set, *tokenizer) : Json::array();
   return out;
 }
 

@@ -4,7 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
-#include "core/run/detail/loaded_model.h"
+#include "core/run/detail/training_data.h"
 
 namespace lorikeet::detail {
 
@@ -31,14 +31,8 @@ EncodedDataset encode_dataset(const std::vector<std::string>& paths, const RunCo
                               std::stop_token stop) {
   EncodedDataset out;
   out.data = read_dataset(paths, dataset_options(config), stop);
-  const auto chat = template_for(files, config.data.template_name);
-  const EncodeSettings settings = encode_settings(config, files);
-  const bool only_ids = std::all_of(out.data.samples.begin(), out.data.samples.end(), [](const Sample& s) { return s.kind == SampleKind::tokens; });
-  const TokenizerPtr tokenizer = files.tokenizer();
-  if (!tokenizer && !only_ids) tokenizer_of(files);  // throws
-  for (size_t i = 0; i < out.data.samples.size(); ++i) {
-    if (i % 64 == 0 && stop.stop_requested()) throw Interrupted("stopped while tokenising");
-    EncodeOutcome o = encode_sample(out.data.samples[i], i, *tokenizer, chat.get(), settings);
+  out.outcomes = encode_all(out.data, config, encode_settings(config, files), files, stop, {});
+  for (const auto& o : out.outcomes) {
     for (const auto& d : o.documents) {
       out.tokens += static_cast<int64_t>(d.ids.size());
       out.target_tokens += d.target_tokens();
@@ -46,13 +40,14 @@ EncodedDataset encode_dataset(const std::vector<std::string>& paths, const RunCo
       out.longest = std::max(out.longest, d.original_tokens);
     }
     out.dropped += o.documents.empty();
-    out.outcomes.push_back(std::move(o));
-  }
-  if (out.target_tokens == 0) {
-    const std::string why = out.outcomes.empty() || out.outcomes[0].dropped_reason.empty() ? "" : " (first sample: " + out.outcomes[0].dropped_reason + ")";
-    throw InputError(join(paths, ", "), "", "no sample has a token to train on" + why + "; check data.train_on, data.template and data.max_length");
   }
   return out;
+}
+
+void require_targets(const EncodedDataset& set, const std::vector<std::string>& paths) {
+  if (set.target_tokens > 0) return;
+  const std::string why = set.outcomes.empty() || set.outcomes[0].dropped_reason.empty() ? "" : " (first sample: " + set.outcomes[0].dropped_reason + ")";
+  throw InputError(join(paths, ", "), "", "no sample has a token to train on" + why + "; check data.train_on, data.template and data.max_length");
 }
 
 }  // namespace lorikeet::detail

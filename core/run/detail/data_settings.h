@@ -11,7 +11,7 @@ namespace lorikeet::detail {
 
 DatasetOptions dataset_options(const RunConfig& config);
 EncodeSettings encode_settings(const RunConfig& config, const ModelFiles& files);
-/// Reads and encodes a set. `outcomes` is parallel to the samples. Throws InputError when no sample has a target.
+/// Reads and encodes a set. `outcomes` is parallel to the samples.
 struct EncodedDataset {
   Dataset data;
   std::vector<EncodeOutcome> outcomes;
@@ -20,5 +20,7 @@ struct EncodedDataset {
 };
 EncodedDataset encode_dataset(const std::vector<std::string>& paths, const RunConfig& config, const ModelFiles& files,
                               std::stop_token stop);
+/// Throws InputError when no sample has a target.
+void require_targets(const EncodedDataset& set, const std::vector<std::string>& paths);
 
 }  // namespace lorikeet::detail
