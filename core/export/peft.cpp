@@ -1,52 +1,88 @@
-// A PEFT adapter folder: adapter_config.json and adapter_model.safetensors, re-read and compared bit by bit.
+// The tensors are carried over bit by bit in the type they have; adapter_config.json is written anew with the keys every
+// PEFT release knows.
+#include "core/export/peft.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cstring>
 #include <set>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
-#include "core/export/exporter.h"
+#include "core/export/export_folder.h"
 #include "core/io/adapter_files.h"
+#include "core/io/folder_swap.h"
+#include "core/io/run_folder.h"
+#include "core/io/safetensors.h"
 
 namespace lorikeet {
 namespace {
 
-// "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight" -> "model.layers.0.self_attn.q_proj"
-std::string module_of(const std::string& tensor) {
-  constexpr std::string_view kPrefix = "base_model.model.";
-  std::string_view name = tensor;
-  if (name.starts_with(kPrefix)) name.remove_prefix(kPrefix.size());
-  return std::string(name.substr(0, name.find(".lora_")));
+constexpr const char* kPrefix = "base_model.model.";
+
+std::vector<std::string> modules_of(const AdapterFiles& adapter) {
+  std::set<std::string> out;
+  for (const auto& [name, tensor] : adapter.tensors) out.insert(name.substr(std::strlen(kPrefix), name.rfind(".lora_") - std::strlen(kPrefix)));
+  return {out.begin(), out.end()};
 }
 
-void compare(const AdapterFiles& wanted, const std::string& folder) {
-  const AdapterFiles read = read_adapter(folder);
-  if (read.tensors.size() != wanted.tensors.size()) throw RunError(folder + ": read back, the adapter has another number of tensors");
-  for (const auto& [name, tensor] : wanted.tensors) {
-    bool same = false;
-    for (const auto& [other, copy] : read.tensors)
-      if (other == name) same = copy.shape() == tensor.shape() && copy.dtype() == tensor.dtype() && std::memcmp(copy.raw(), tensor.raw(), tensor.bytes()) == 0;
-    if (!same) throw RunError(folder + ": read back, " + name + " is not what was written");
-  }
+/// A checkpoint of a run keeps its adapter in adapter/; its hashes are checked before it is trusted.
+void refuse_damaged_checkpoint(const std::string& from) {
+  std::error_code none;
+  if (!fs::is_regular_file(from + "/manifest.json", none)) return;
+  if (const std::string damage = RunFolder::checkpoint_damage(from); !damage.empty()) throw InputError(from, "", damage);
 }
+
+/// The written folder against its source: same tensors bit for bit, same meaning of the config.
+Json compare(const AdapterFiles& source, const std::string& folder) {
+  const AdapterFiles written = read_adapter(folder);
+  int64_t different = 0;
+  const auto wrong = [&](const std::string& what) { throw RunError(printable(folder, 200) + ": was written but reads back differently: " + what); };
+  if (written.tensors.size() != source.tensors.size()) wrong("another number of tensors");
+  for (const auto& [name, tensor] : source.tensors) {
+    const auto it = std::find_if(written.tensors.begin(), written.tensors.end(), [&](const auto& t) { return t.first == name; });
+    if (it == written.tensors.end() || it->second.dtype() != tensor.dtype() || it->second.shape() != tensor.shape()) wrong(name);
+    different += std::memcmp(it->second.raw(), tensor.raw(), tensor.bytes()) != 0;
+  }
+  if (different > 0) wrong(fmt::format("{} tensors differ", different));
+  for (const std::string& module : modules_of(source))
+    if (adapter_scale(written.spec, module) != adapter_scale(source.spec, module)) wrong("the scale of " + module);
+  return {{"tensors", source.tensors.size()}, {"different_tensors", different}, {"passed", true}};
+}
+
+class PeftExporter final : public Exporter {
+ public:
+  Exported write(const ExportInput& input, std::stop_token stop, const std::function<void(double, double)>& progress) const override {
+    if (!input.type.empty() && input.type != "f32") throw UnsupportedError("--type " + input.type + " is not offered for PEFT adapters; they keep the type they have");
+    refuse_damaged_checkpoint(input.from);
+    AdapterFiles adapter = read_adapter(input.from);
+    detail::require_new_folder(input.out);
+    if (!input.base_model_name.empty()) adapter.spec.base_model_name = input.base_model_name;
+    if (progress) progress(0, 3);
+    if (stop.stop_requested()) throw Interrupted("the export was stopped");
+    FolderSwap swap(input.out);
+    write_safetensors(swap.path() + "/adapter_model.safetensors", adapter.tensors);
+    write_file_atomic(swap.path() + "/adapter_config.json", dump_json(adapter_config_json(adapter.spec, modules_of(adapter)), 2) + "\n");
+    if (progress) progress(1, 3);
+    Exported out;
+    if (input.verify) out.verify = compare(adapter, swap.path());
+    if (progress) progress(2, 3);
+    if (stop.stop_requested()) throw Interrupted("the export was stopped");
+    swap.commit();
+    out.files = detail::list_files(input.out);
+    if (adapter.spec.base_model_name.empty()) out.warnings.push_back("the adapter does not name its base model; loaders must be told which one it is");
+    if (progress) progress(3, 3);
+    return out;
+  }
+};
 
 }  // namespace
 
-std::vector<ExportedFile> export_peft(const ExportInput& input, std::stop_token stop) {
-  if (!input.type.empty() && input.type != "f32") throw UnsupportedError("--type " + printable(input.type, 40) + ": a PEFT adapter is written in f32");
-  AdapterFiles adapter = read_adapter(input.adapter);
-  for (auto& [name, tensor] : adapter.tensors)
-    if (tensor.dtype() != DType::f32) tensor = tensor.to(DType::f32);
-  std::vector<NamedParameter> parameters;
-  std::set<std::string> modules;
-  for (const auto& [name, tensor] : adapter.tensors) {
-    parameters.push_back({name, make_leaf(tensor, false)});
-    modules.insert(module_of(name));
-  }
-  if (stop.stop_requested()) throw Interrupted("stopped before anything was written");
-  write_adapter(input.out, adapter.spec, parameters, {modules.begin(), modules.end()});
-  compare(adapter, input.out);
-  return exported_files(input.out);
+const Exporter* peft_exporter() {
+  static const PeftExporter exporter;
+  return &exporter;
 }
 
 }  // namespace lorikeet

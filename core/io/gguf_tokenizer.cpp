@@ -19,9 +19,7 @@ std::vector<std::string> texts(const GgufFile& f, const std::string& key) {
   const GgufArray* a = list_of(f, key);
   if (!a) return {};
   if (a->element_type != static_cast<int>(GgufType::text)) throw InputError(f.path(), "key " + key, "is no list of texts");
-  for (size_t i = 0; i < a->strings.size(); ++i)
-    if (!is_valid_utf8(a->strings[i])) throw InputError(f.path(), "key " + key, "entry " + std::to_string(i) + " is not valid UTF-8");
-  return a->strings;
+  return a->strings;  // not always UTF-8: some vocabularies hold single raw bytes
 }
 
 std::vector<float> scores(const GgufFile& f, const std::string& key) {
