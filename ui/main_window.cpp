@@ -153,6 +153,7 @@ void MainWindow::showPage(const QString& id) {
   stack_->setCurrentWidget(page);
   rail_->button(int(page_order_.indexOf(id)))->setChecked(true);
   refreshHeader();
+  page->setFocus();  // not left on the rail; Tab goes on from the page's first control
   page->entered();
 }
 

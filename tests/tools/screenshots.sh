@@ -15,11 +15,17 @@ for tool in Xvfb openbox xdotool import; do
 done
 mkdir -p "$out"
 scratch=$(mktemp -d)
+export XDG_RUNTIME_DIR="$scratch" XDG_CONFIG_HOME="$scratch/config"  # no remembered geometry or theme
+mkdir -p "$scratch/config/fontconfig"
+cat >"$scratch/config/fontconfig/fonts.conf" <<'FONTS'
+<fontconfig><alias binding="strong"><family>sans-serif</family><prefer><family>Inter</family></prefer></alias></fontconfig>
+FONTS
+chmod 700 "$scratch"
 x_pid= wm_pid= app_pid=
 trap 'kill $app_pid $wm_pid $x_pid 2>/dev/null || true; rm -rf "$scratch"' EXIT INT TERM
 
 start_display() {  # $1: scale
-  Xvfb -displayfd 3 -screen 0 "$((1280 * $1))x$((800 * $1))x24" -dpi 96 3>"$scratch/display" 2>/dev/null &
+  Xvfb -displayfd 3 -screen 0 "$((1320 * $1))x$((860 * $1))x24" -dpi 96 3>"$scratch/display" 2>/dev/null &
   x_pid=$!
   while [ ! -s "$scratch/display" ]; do sleep 0.1; done
   DISPLAY=:$(cat "$scratch/display")
@@ -33,10 +39,15 @@ take() {  # $1: page, $2: theme, $3: scale
   what="--sample"
   [ "$1" = monitor ] && [ -n "$run" ] && what="$run"
   [ "$1" = home ] && what=""
-  # A fresh configuration folder: no remembered geometry. The data folder stays, so that Home shows the runs there are.
-  XDG_CONFIG_HOME="$scratch/config" QT_SCALE_FACTOR="$3" "$program" --theme "$2" --page "$1" ${what:+"$what"} 2>"$scratch/stderr" &
+  # The data folder is the user's own, so that Home shows the runs there are.
+  QT_SCALE_FACTOR="$3" "$program" --theme "$2" --page "$1" ${what:+"$what"} 2>"$scratch/stderr" &
   app_pid=$!
-  window=$(xdotool search --sync --onlyvisible --pid "$app_pid" --name Lorikeet | head -n 1)
+  window=
+  for _ in $(seq 100); do
+    window=$(xdotool search --onlyvisible --pid "$app_pid" --name Lorikeet 2>/dev/null | head -n 1) && [ -n "$window" ] && break
+    sleep 0.2
+  done
+  [ -n "$window" ] || { echo "screenshots.sh: no window appeared:" >&2; cat "$scratch/stderr" >&2; exit 1; }
   xdotool windowmove "$window" 0 0 windowsize "$window" "$((1280 * $3))" "$((800 * $3))"
   sleep "${SETTLE:-4}"
   if [ "$1" != monitor ] && [ "$1" != home ]; then  # opening the sample leads to Set up
@@ -49,7 +60,7 @@ take() {  # $1: page, $2: theme, $3: scale
     xdotool key Return
     sleep "${ANSWER:-20}"
   fi
-  import -window root "$out/$1-$2-$3.png"
+  import -window "$window" "$out/$1-$2-$3.png"
   kill "$app_pid"
   wait "$app_pid" 2>/dev/null || true
   app_pid=

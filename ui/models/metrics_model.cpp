@@ -3,6 +3,7 @@
 #include <QLocale>
 
 #include "core/base/text.h"
+#include "ui/models/counted.h"
 
 namespace lorikeet::ui {
 
@@ -44,7 +45,7 @@ QVariant MetricsModel::data(const QModelIndex& index, int role) const {
   if (role != Qt::DisplayRole) return {};
   switch (index.column()) {
     case step_column:
-    case tokens_column: return QLocale::c().toString(qlonglong(v));
+    case tokens_column: return counted(double(v));
     case epoch_column: return QString::number(v, 'f', 2);
     case loss_column: return QString::number(v, 'f', 4);
     case rate_column: return QString::number(v, 'g', 4);

@@ -8,6 +8,7 @@
 #include <QStackedWidget>
 #include <QTableView>
 
+#include "ui/models/counted.h"
 #include "ui/widgets/banner.h"
 #include "ui/widgets/card.h"
 #include "ui/widgets/histogram.h"
@@ -61,7 +62,7 @@ DataPage::DataPage(DataViewModel& vm, QWidget* parent) : Page(tr("Data"), QStrin
   refresh();
 }
 
-QString DataPage::subject() const { return vm_.hasData() ? tr("%1 samples").arg(QLocale::c().toString(vm_.sampleCount())) : QString(); }
+QString DataPage::subject() const { return vm_.hasData() ? tr("%1 samples").arg(counted(double(vm_.sampleCount()))) : QString(); }
 
 QWidget* DataPage::makeTable() {
   auto* card = new Card(tr("Samples"));

@@ -13,6 +13,7 @@
 #include <cmath>
 
 #include "core/base/text.h"
+#include "ui/models/counted.h"
 #include "ui/widgets/banner.h"
 #include "ui/widgets/card.h"
 #include "ui/widgets/labels.h"
@@ -22,7 +23,7 @@ namespace lorikeet::ui {
 namespace {
 QString seconds_text(double s) { return QString::fromStdString(human_seconds(s)); }
 QString short_count(double n) {
-  return n >= 1e6 ? QStringLiteral("%1 M").arg(n / 1e6, 0, 'f', 2) : QLocale::c().toString(qlonglong(n));
+  return n >= 1e6 ? QStringLiteral("%1 M").arg(n / 1e6, 0, 'f', 2) : counted(double(n));
 }
 }  // namespace
 
@@ -202,9 +203,9 @@ void MonitorPage::refreshCaptions(double at_x) {
   loss_->setCaption(loss);
   rate_->setCaption(where + QString::number(s.learning_rate, 'g', 3));
   QString norm = where + QString::number(s.grad_norm, 'f', 2);
-  if (vm_.clipNorm() > 0) norm += QStringLiteral(" · ") + tr("clipped at %1 in %n step(s)", nullptr, int(vm_.clippedSteps())).arg(vm_.clipNorm());
+  if (vm_.clipNorm() > 0) norm += QStringLiteral(" · ") + tr("clipped at %1 in %2 steps").arg(vm_.clipNorm()).arg(vm_.clippedSteps());
   norm_->setCaption(norm);
-  speed_->setCaption(where + QLocale::c().toString(qlonglong(s.tokens_per_s)));
+  speed_->setCaption(where + counted(double(s.tokens_per_s)));
   QString memory = where + tr("process %1").arg(QString::fromStdString(human_bytes(s.host_bytes)));
   if (s.device_bytes > 0) memory += QStringLiteral(" · ") + tr("device %1").arg(QString::fromStdString(human_bytes(s.device_bytes)));
   if (vm_.plannedBytes() > 0) memory += QStringLiteral(" · ") + tr("planned %1").arg(QString::fromStdString(human_bytes(uint64_t(vm_.plannedBytes()))));

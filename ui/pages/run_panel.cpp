@@ -5,6 +5,7 @@
 #include <QPushButton>
 
 #include "core/base/text.h"
+#include "ui/models/counted.h"
 #include "ui/viewmodels/form_layout.h"
 #include "ui/widgets/labels.h"
 #include "ui/widgets/memory_bar.h"
@@ -77,7 +78,7 @@ void RunPanel::setCanStart(bool can, const QString& why) {
 
 void RunPanel::refresh() {
   const int changed = vm_.changedCount();
-  changes_->setText(tr("%n setting(s)", nullptr, changed));
+  changes_->setText(changed == 1 ? tr("1 setting") : tr("%1 settings").arg(changed));
   changes_->setEnabled(changed > 0);
   changes_->setToolTip(vm_.changes().join('\n'));
   QString why;
@@ -96,7 +97,7 @@ void RunPanel::refresh() {
                     p.bytes.total, p.available_bytes);
   const QString unknown = QStringLiteral("–");
   device_->setText(p.device.empty() ? unknown : QString::fromStdString(p.device));
-  steps_->setText(p.steps > 0 ? QLocale::c().toString(qlonglong(p.steps)) : unknown);
+  steps_->setText(p.steps > 0 ? counted(double(p.steps)) : unknown);
   QString time = unknown;
   if (p.seconds > 0) time = QString::fromStdString(human_seconds(p.seconds)) + (p.seconds_measured ? tr(" (measured)") : tr(" (estimated)"));
   time_->setText(time);

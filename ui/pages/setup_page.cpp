@@ -42,15 +42,15 @@ SetupPage::SetupPage(SetupViewModel& vm, QWidget* parent) : Page(tr("Set up"), Q
   splitter_->addWidget(makeForm());
   auto* side = new QWidget;
   auto* column = new QVBoxLayout(side);
-  column->setContentsMargins(0, 0, 0, 0);
+  column->setContentsMargins(0, 0, units(1), 0);
   panel_ = new RunPanel(vm_);
   column->addWidget(panel_);
   column->addStretch(1);
   QScrollArea* area = scrolled(side);
-  area->setMinimumWidth(units(62));
+  area->setMinimumWidth(panel_->minimumSizeHint().width() + units(4));
   splitter_->addWidget(area);
   splitter_->setStretchFactor(0, 1);
-  splitter_->setSizes({units(180), units(86)});
+  splitter_->setSizes({units(180), units(92)});
   this->column()->addWidget(splitter_, 1);
   connect(panel_, &RunPanel::fieldAsked, this, &SetupPage::showField);
   connect(panel_, &RunPanel::changesAsked, this, &SetupPage::showChanges);

@@ -135,7 +135,7 @@ void DataBox::refresh() {
     }
   }
   show_(names.isEmpty() ? tr("The sample set") : names.join(QStringLiteral(", ")), paths.join('\n'), text);
-  setBadge(notes ? tr("%n note(s)", nullptr, notes) : QString(), tone);
+  setBadge(notes == 0 ? QString() : notes == 1 ? tr("1 note") : tr("%1 notes").arg(notes), tone);
 }
 
 }  // namespace lorikeet::ui

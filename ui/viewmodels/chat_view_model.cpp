@@ -109,7 +109,7 @@ void ChatViewModel::generate() {
     turn.prompt = QString::fromStdString(a.prompt);
     QString why = a.tuned.stop_reason == "end_token" ? tr("ended by itself") : a.tuned.stop_reason == "cancelled" ? tr("stopped")
                 : a.tuned.stop_reason == "context_full" ? tr("the context is full") : tr("at the length limit");
-    turn.footnote = tr("%n token(s)", nullptr, int(a.tuned.ids.size())) + QStringLiteral(" · ") +
+    turn.footnote = (a.tuned.ids.size() == 1 ? tr("1 token") : tr("%1 tokens").arg(a.tuned.ids.size())) + QStringLiteral(" · ") +
                     tr("%1 tokens/s").arg(a.tuned.tokens_per_s, 0, 'f', 1) + QStringLiteral(" · ") + why;
     ended();
   }, [this](const ErrorText& e) {

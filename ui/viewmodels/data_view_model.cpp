@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/run/queries.h"
+#include "ui/models/counted.h"
 
 namespace lorikeet::ui {
 namespace {
@@ -26,7 +27,6 @@ const Json& list_at(const Json& j, const char* key) {
   const auto it = j.find(key);
   return it != j.end() && it->is_array() ? *it : kNone;
 }
-QString counted(double n) { return QLocale::c().toString(qlonglong(n)); }
 
 ShownSample sample_of(const Json& j) {
   ShownSample s;

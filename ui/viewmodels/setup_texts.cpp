@@ -4,16 +4,16 @@
 #include <cmath>
 #include <numbers>
 
+#include "ui/models/counted.h"
 #include "ui/viewmodels/setup_view_model.h"
 
 namespace lorikeet::ui {
 namespace {
 
-QString counted(int64_t n) { return QLocale::c().toString(qlonglong(n)); }
 QString millions(int64_t n) {
   if (n >= 1'000'000'000) return QStringLiteral("%1 B").arg(double(n) / 1e9, 0, 'f', 2);
   if (n >= 1'000'000) return QStringLiteral("%1 M").arg(double(n) / 1e6, 0, 'f', 1);
-  return counted(n);
+  return counted(double(n));
 }
 
 }  // namespace
@@ -24,9 +24,9 @@ QString SetupViewModel::suffix(std::string_view key) const {
     const double scale = c.adapter.alpha / (c.adapter.rslora ? std::sqrt(double(c.adapter.rank)) : double(c.adapter.rank));
     return tr("scale %1").arg(scale, 0, 'g', 3);
   }
-  if (key == "training.epochs" && plan_ && plan_->steps > 0 && c.training.max_steps == 0) return tr("epochs · %1 steps").arg(counted(plan_->steps));
+  if (key == "training.epochs" && plan_ && plan_->steps > 0 && c.training.max_steps == 0) return tr("epochs · %1 steps").arg(counted(double(plan_->steps)));
   if (key == "training.gradient_accumulation" && c.data.packing)
-    return tr("≤ %1 tokens a step").arg(counted(c.training.batch_size * c.training.gradient_accumulation * c.data.max_length));
+    return tr("≤ %1 tokens a step").arg(counted(double(c.training.batch_size * c.training.gradient_accumulation * c.data.max_length)));
   const Field* f = find_field(key);
   return f ? QString::fromUtf8(f->unit.data(), qsizetype(f->unit.size())) : QString();
 }
@@ -37,8 +37,8 @@ QString SetupViewModel::note(std::string_view key) const {
   if (key == "adapter.rank" && p.trainable_parameters > 0 && p.model_parameters > 0)
     return tr("Now %1 trainable values, %2 % of the model.").arg(millions(p.trainable_parameters)).arg(100.0 * double(p.trainable_parameters) / double(p.model_parameters), 0, 'f', 1);
   if (key == "data.max_length" && p.longest > 0)
-    return p.truncated == 0 ? tr("All samples fit; the longest has %1.").arg(counted(p.longest))
-                            : tr("%1 of %2 samples are longer; the longest has %3.").arg(counted(p.truncated), counted(p.samples), counted(p.longest));
+    return p.truncated == 0 ? tr("All samples fit; the longest has %1.").arg(counted(double(p.longest)))
+                            : tr("%1 of %2 samples are longer; the longest has %3.").arg(counted(double(p.truncated)), counted(double(p.samples)), counted(double(p.longest)));
   if (key == "quantization.format" && p.bits_per_weight > 0) return tr("%1 bits a weight.").arg(p.bits_per_weight, 0, 'f', 2);
   if (key == "training.checkpointing" && !p.policy.empty() && config_.training.checkpointing == "auto")
     return tr("Chosen now: %1.").arg(QString::fromStdString(p.policy));

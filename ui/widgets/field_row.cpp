@@ -57,7 +57,7 @@ FieldRow::FieldRow(const Field& field, QWidget* parent) : QWidget(parent), field
   row->addWidget(label_);
   frame_->setFixedWidth(units(66));
   auto* inside = new QHBoxLayout(frame_);
-  inside->setContentsMargins(1, 1, units(1), 1);
+  inside->setContentsMargins(1, 1, units(2), 1);
   inside->setSpacing(units(1));
   makeControl(inside);
   suffix_ = make_label({}, "small");
@@ -72,7 +72,7 @@ FieldRow::FieldRow(const Field& field, QWidget* parent) : QWidget(parent), field
   back_->hide();
   connect(back_, &QToolButton::clicked, this, &FieldRow::returnAsked);
   inside->addWidget(back_);
-  row->addWidget(frame_);
+  row->addWidget(frame_, 0, Qt::AlignVCenter);
   help_ = make_label({}, "small");
   help_->setWordWrap(true);
   help_->setMinimumWidth(units(24));

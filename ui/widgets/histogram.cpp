@@ -6,13 +6,10 @@
 #include <QToolTip>
 #include <algorithm>
 
+#include "ui/models/counted.h"
 #include "ui/widgets/theme.h"
 
 namespace lorikeet::ui {
-namespace {
-QString counted(double n) { return QLocale::c().toString(qlonglong(n)); }
-}  // namespace
-
 Histogram::Histogram(QWidget* parent) : QWidget(parent) { setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Preferred); }
 
 QSize Histogram::sizeHint() const { return {units(70), units(28)}; }

@@ -75,6 +75,11 @@ Theme::Theme(QObject* parent) : QObject(parent) {
   const QPalette system = QApplication::palette();
   system_dark_ = system.color(QPalette::WindowText).lightnessF() > system.color(QPalette::Window).lightnessF();
   system_font_ = QApplication::font();
+  // Without a desktop's settings Qt says 9 points of the generic family; desktops themselves use 10 or 11.
+  if (system_font_.pointSizeF() == 9 && QStringList{"Sans Serif", "Sans", "Helvetica"}.contains(system_font_.family())) {
+    system_font_.setPointSizeF(10);
+    QApplication::setFont(system_font_);
+  }
   QApplication::setStyle(QStyleFactory::create(QStringLiteral("Fusion")));
   apply();
 }
