@@ -120,16 +120,33 @@ void normalize_by_stretch(std::string_view text, NormalForm form,
 
 std::string lower_of(char32_t c) {
   if (c < 0x80) return std::string(1, static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c));
-  const std::u16string source = [&] {
-    std::string s;
-    append_utf8(s, c);
-    return utf16_of(s);
-  }();
-  UChar buffer[8];
-  UErrorCode status = U_ZERO_ERROR;
-  const int32_t length = u_strToLower(buffer, 8, source.data(), static_cast<int32_t>(source.size()), "", &status);
-  return U_FAILURE(status) ? std::string() : utf8_of(buffer, static_cast<size_t>(length));
+  std::string s;
+  append_utf8(s, c);
+  return change_case(s, LetterCase::lower);
 }
+
+std::string change_case(std::string_view text, LetterCase to) {
+  if (text.empty()) return {};
+  const std::u16string source = utf16_of(text);
+  std::vector<UChar> buffer(source.size() * 3 + 8);  // no full mapping is longer than three units a unit
+  UErrorCode status = U_ZERO_ERROR;
+  const auto n = static_cast<int32_t>(source.size()), room = static_cast<int32_t>(buffer.size());
+  int32_t length = 0;
+  if (to == LetterCase::lower) length = u_strToLower(buffer.data(), room, source.data(), n, "", &status);
+  else if (to == LetterCase::upper) length = u_strToUpper(buffer.data(), room, source.data(), n, "", &status);
+  else length = u_strToTitle(buffer.data(), room, source.data(), n, nullptr, "", &status);
+  if (U_FAILURE(status)) throw std::runtime_error("changing the case of a text failed");
+  return utf8_of(buffer.data(), static_cast<size_t>(length));
+}
+
+bool is_cased(char32_t c) {
+  const int8_t type = u_charType(icu(c));
+  return type == U_UPPERCASE_LETTER || type == U_LOWERCASE_LETTER || type == U_TITLECASE_LETTER;
+}
+
+bool is_letter(char32_t c) { return (U_GET_GC_MASK(icu(c)) & U_GC_L_MASK) != 0; }
+
+bool is_printable(char32_t c) { return c == ' ' || (U_GET_GC_MASK(icu(c)) & (U_GC_C_MASK | U_GC_Z_MASK)) == 0; }
 
 void walk_utf8(std::string_view text, const std::function<void(size_t, size_t, bool)>& piece) {
   size_t begin = 0;

@@ -25,6 +25,14 @@ void normalize_by_stretch(std::string_view text, NormalForm form,
 /// Full lower case of one character (language independent).
 std::string lower_of(char32_t c);
 
+enum class LetterCase { upper, lower, title };
+/// Full case mapping of a text, language independent; title maps every character to its title form.
+std::string change_case(std::string_view text, LetterCase to);
+bool is_cased(char32_t c);
+bool is_letter(char32_t c);
+/// What Python prints as it is in repr(): not a control, format, surrogate, private, unassigned or odd space character.
+bool is_printable(char32_t c);
+
 /// Calls piece(begin, end, ok) for stretches of well-formed UTF-8 (ok) and for each ill-formed sequence: the maximal
 /// subpart that Unicode recommends to replace by one U+FFFD.
 void walk_utf8(std::string_view text, const std::function<void(size_t, size_t, bool)>& piece);
