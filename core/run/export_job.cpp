@@ -91,8 +91,7 @@ class ExportJob : public Job {
     const Exporter exporter = exporters().get(request_.to);
     const std::string adapter = detail::adapter_folder_of(request_.from);
     if (request_.out.empty()) throw UsageError("--out names the folder to write");
-    if (fs::exists(request_.out) && !(fs::is_directory(request_.out) && fs::is_empty(request_.out)))
-      throw RunError(printable(request_.out, 300) + " exists and is not empty; choose another folder");
+    require_new_folder(request_.out);
     say("writing", 0);
     const auto files = exporter({adapter, request_.type, request_.out}, stop);
     Json list = Json::array();

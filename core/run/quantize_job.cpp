@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/system.h"
+#include "core/export/four_bit_folder.h"
 #include "core/io/model_files.h"
 #include "core/run/jobs.h"
 
@@ -68,8 +69,13 @@ class QuantizeJob : public Job {
     return sum;
   }
   void write(const ModelFiles& files, Context& cx, const std::string& format, const QuantOptions& options, std::stop_token stop, const JobEvents& events) {
-    (void)files, (void)cx, (void)format, (void)options, (void)stop, (void)events;
-    throw UnsupportedError("--out: writing 4-bit checkpoints is not part of this build");
+    const auto written = write_four_bit_folder(files, cx, format, options, request_.out, stop, [&](double done, double total) {
+      if (events.on_progress) events.on_progress({"writing", done, total});
+    });
+    Json list = Json::array();
+    for (const auto& f : written.files) list.push_back({{"path", f.path}, {"bytes", f.bytes}, {"sha256", f.sha256}});
+    result_["files"] = list;
+    result_["warnings"] = written.warnings;
   }
 
   QuantizeRequest request_;
