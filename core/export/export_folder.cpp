@@ -1,13 +1,12 @@
-// A user's files are never overwritten by an export: the folder must be new or empty.
-#include "core/export/export_folder.h"
-
+// What all exporters share. A user's files are never overwritten by an export: the folder must be new or empty.
 #include <algorithm>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
+#include "core/export/exporter.h"
 
-namespace lorikeet::detail {
+namespace lorikeet {
 
 void require_new_folder(const std::string& out) {
   if (out.empty()) throw UsageError("the folder to write into is not named (--out)");
@@ -23,14 +22,14 @@ void require_new_folder(const std::string& out) {
   if (error) throw IoError(out, printable(out, 300) + ": its folder cannot be made: " + error.message());
 }
 
-std::vector<ExportedFile> list_files(const std::string& folder) {
+std::vector<ExportedFile> exported_files(const std::string& folder) {
   std::vector<std::string> paths;
   for (const auto& entry : fs::recursive_directory_iterator(folder))
     if (entry.is_regular_file()) paths.push_back(entry.path().string());
   std::sort(paths.begin(), paths.end());
   std::vector<ExportedFile> out;
-  for (const std::string& path : paths) out.push_back({path, fs::file_size(path), sha256_of_file(path)});
+  for (const std::string& path : paths) out.push_back({path, sha256_of_file(path), fs::file_size(path)});
   return out;
 }
 
-}  // namespace lorikeet::detail
+}  // namespace lorikeet

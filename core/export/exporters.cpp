@@ -4,9 +4,9 @@
 
 namespace lorikeet {
 
-const Registry<const Exporter*>& exporters() {
-  static const Registry<const Exporter*> list("export format", {
-      {"peft", peft_exporter()},
+const Registry<Exporter>& exporters() {
+  static const Registry<Exporter> list("export format", {
+      {"peft", &export_peft},
   });
   return list;
 }

@@ -8,7 +8,6 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
-#include "core/export/export_folder.h"
 #include "core/export/model_folder_files.h"
 #include "core/io/folder_swap.h"
 #include "core/io/safetensors.h"
@@ -102,17 +101,17 @@ Json quantization_config(const std::string& format, const QuantOptions& options,
 
 }  // namespace
 
-Exported write_four_bit_folder(const ModelFiles& files, Context& cx, const std::string& format, const QuantOptions& options,
+FourBitFolder write_four_bit_folder(const ModelFiles& files, Context& cx, const std::string& format, const QuantOptions& options,
                                const std::string& out, std::stop_token stop, const std::function<void(double, double)>& progress) {
   if (format != "nf4" && format != "fp4") throw UnsupportedError("bitsandbytes has no format \"" + format + "\"; nf4 and fp4 can be written");
-  detail::require_new_folder(out);
+  require_new_folder(out);
   FolderSwap swap(out);
   std::set<std::string> linears;
   for (const LinearShape& s : linear_shapes(files.config())) linears.insert(s.name + ".weight");
   const char* dtype = type_for(files.tensors().front().stored).torch;  // the embedding's: the type the model computes in
   const auto source = files.weights(cx, {format, options});
   ShardWriter writer(swap.path());
-  Exported result;
+  FourBitFolder result;
   size_t done = 0;
   for (const ModelTensorInfo& t : files.tensors()) {
     if (stop.stop_requested()) throw Interrupted("writing the quantised model was stopped");
@@ -132,7 +131,7 @@ Exported write_four_bit_folder(const ModelFiles& files, Context& cx, const std::
   write_file_atomic(swap.path() + "/config.json", dump_json(config, 2) + "\n");
   result.warnings = detail::write_tokenizer_files(files, swap.path());
   swap.commit();
-  result.files = detail::list_files(out);
+  result.files = exported_files(out);
   if (progress) progress(1, 1);
   return result;
 }

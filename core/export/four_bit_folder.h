@@ -10,10 +10,14 @@
 
 namespace lorikeet {
 
+struct FourBitFolder {
+  std::vector<ExportedFile> files;
+  std::vector<std::string> warnings;
+};
 /// `format` nf4 | fp4. Writes config.json, model.safetensors (or shards of 2 GB and an index), the tokenizer's files
 /// (built from a GGUF's metadata where they can be) into the new folder `out`. Warnings say what is missing.
 /// Throws RunError when `out` is not empty or the model's settings cannot be said in config.json, Interrupted.
-Exported write_four_bit_folder(const ModelFiles& files, Context& cx, const std::string& format, const QuantOptions& options,
+FourBitFolder write_four_bit_folder(const ModelFiles& files, Context& cx, const std::string& format, const QuantOptions& options,
                                const std::string& out, std::stop_token stop,
                                const std::function<void(double done, double total)>& progress = {});
 

@@ -11,7 +11,6 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
-#include "core/export/export_folder.h"
 #include "core/io/adapter_files.h"
 #include "core/io/folder_swap.h"
 #include "core/io/run_folder.h"
@@ -31,12 +30,14 @@ std::vector<std::string> modules_of(const AdapterFiles& adapter) {
 /// A checkpoint of a run keeps its adapter in adapter/; its hashes are checked before it is trusted.
 void refuse_damaged_checkpoint(const std::string& from) {
   std::error_code none;
-  if (!fs::is_regular_file(from + "/manifest.json", none)) return;
-  if (const std::string damage = RunFolder::checkpoint_damage(from); !damage.empty()) throw InputError(from, "", damage);
+  for (const std::string& folder : {from, fs::path(from + "/..").lexically_normal().string()}) {
+    if (!fs::is_regular_file(folder + "/manifest.json", none)) continue;
+    if (const std::string damage = RunFolder::checkpoint_damage(folder); !damage.empty()) throw InputError(folder, "", damage);
+  }
 }
 
 /// The written folder against its source: same tensors bit for bit, same meaning of the config.
-Json compare(const AdapterFiles& source, const std::string& folder) {
+void compare(const AdapterFiles& source, const std::string& folder) {
   const AdapterFiles written = read_adapter(folder);
   int64_t different = 0;
   const auto wrong = [&](const std::string& what) { throw RunError(printable(folder, 200) + ": was written but reads back differently: " + what); };
@@ -49,40 +50,25 @@ Json compare(const AdapterFiles& source, const std::string& folder) {
   if (different > 0) wrong(fmt::format("{} tensors differ", different));
   for (const std::string& module : modules_of(source))
     if (adapter_scale(written.spec, module) != adapter_scale(source.spec, module)) wrong("the scale of " + module);
-  return {{"tensors", source.tensors.size()}, {"different_tensors", different}, {"passed", true}};
 }
-
-class PeftExporter final : public Exporter {
- public:
-  Exported write(const ExportInput& input, std::stop_token stop, const std::function<void(double, double)>& progress) const override {
-    if (!input.type.empty() && input.type != "f32") throw UnsupportedError("--type " + input.type + " is not offered for PEFT adapters; they keep the type they have");
-    refuse_damaged_checkpoint(input.from);
-    AdapterFiles adapter = read_adapter(input.from);
-    detail::require_new_folder(input.out);
-    if (!input.base_model_name.empty()) adapter.spec.base_model_name = input.base_model_name;
-    if (progress) progress(0, 3);
-    if (stop.stop_requested()) throw Interrupted("the export was stopped");
-    FolderSwap swap(input.out);
-    write_safetensors(swap.path() + "/adapter_model.safetensors", adapter.tensors);
-    write_file_atomic(swap.path() + "/adapter_config.json", dump_json(adapter_config_json(adapter.spec, modules_of(adapter)), 2) + "\n");
-    if (progress) progress(1, 3);
-    Exported out;
-    if (input.verify) out.verify = compare(adapter, swap.path());
-    if (progress) progress(2, 3);
-    if (stop.stop_requested()) throw Interrupted("the export was stopped");
-    swap.commit();
-    out.files = detail::list_files(input.out);
-    if (adapter.spec.base_model_name.empty()) out.warnings.push_back("the adapter does not name its base model; loaders must be told which one it is");
-    if (progress) progress(3, 3);
-    return out;
-  }
-};
 
 }  // namespace
 
-const Exporter* peft_exporter() {
-  static const PeftExporter exporter;
-  return &exporter;
+std::vector<ExportedFile> export_peft(const ExportInput& input, std::stop_token stop) {
+  if (!input.type.empty() && input.type != "f32")
+    throw UnsupportedError("--type " + printable(input.type, 40) + " is not offered for PEFT adapters; f32 is, and without --type they keep the type they have");
+  refuse_damaged_checkpoint(input.adapter);
+  AdapterFiles adapter = read_adapter(input.adapter);
+  if (input.type == "f32")
+    for (auto& [name, tensor] : adapter.tensors) tensor = tensor.to(DType::f32);
+  require_new_folder(input.out);
+  FolderSwap swap(input.out);
+  write_safetensors(swap.path() + "/adapter_model.safetensors", adapter.tensors);
+  write_file_atomic(swap.path() + "/adapter_config.json", dump_json(adapter_config_json(adapter.spec, modules_of(adapter)), 2) + "\n");
+  compare(adapter, swap.path());
+  if (stop.stop_requested()) throw Interrupted("the export was stopped");
+  swap.commit();
+  return exported_files(input.out);
 }
 
 }  // namespace lorikeet

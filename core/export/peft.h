@@ -4,6 +4,7 @@
 
 namespace lorikeet {
 
-const Exporter* peft_exporter();
+/// Tensors keep the type they have, bit for bit; `type` "f32" writes them as f32.
+std::vector<ExportedFile> export_peft(const ExportInput& input, std::stop_token stop);
 
 }  // namespace lorikeet

@@ -47,7 +47,7 @@ class FourBitFolderTest : public QObject {
     options.quantization = format.toStdString();
     options.quant.double_quant = nested;
     const auto source = open_model(data_path("models/" + model.toStdString()));
-    const Exported written = write_four_bit_folder(*source, cx, options.quantization, options.quant, scratch.path("out"), {});
+    const FourBitFolder written = write_four_bit_folder(*source, cx, options.quantization, options.quant, scratch.path("out"), {});
     QVERIFY(written.files.size() >= 2);
     for (const ExportedFile& f : written.files) QCOMPARE(QString::fromStdString(f.sha256), QString::fromStdString(sha256_of_file(f.path)));
     const auto again = open_model(scratch.path("out"));
@@ -66,7 +66,7 @@ class FourBitFolderTest : public QObject {
     Context cx(1);
     ScratchFolder scratch;
     const auto source = open_model(data_path("models/tiny-llama-F16.gguf"));
-    const Exported written = write_four_bit_folder(*source, cx, "nf4", {}, scratch.path("out"), {});
+    const FourBitFolder written = write_four_bit_folder(*source, cx, "nf4", {}, scratch.path("out"), {});
     QVERIFY(written.warnings.empty());
     const auto again = open_model(scratch.path("out"));
     QVERIFY(again->tokenizer() != nullptr);
