@@ -18,6 +18,7 @@ void require_new_folder(const std::string& out) {
     if (!fs::is_directory(status)) throw RunError(printable(out, 300) + ": exists and is not a folder; choose another name");
     if (!fs::is_empty(path, error)) throw RunError(printable(out, 300) + ": exists and is not empty; choose another name");
   }
+  error.clear();  // symlink_status sets it for a name that is free
   if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
   if (error) throw IoError(out, printable(out, 300) + ": its folder cannot be made: " + error.message());
 }
