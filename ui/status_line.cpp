@@ -19,7 +19,10 @@ StatusLine::StatusLine(Studio& studio, QWidget* parent) : QStatusBar(parent), st
   memory_ = new FigureLabel({}, "small");
   job_ = make_button({}, "disclosure");
   job_->setToolTip(tr("Show it in Monitor"));
-  for (QWidget* w : std::initializer_list<QWidget*>{device_, memory_, job_}) addWidget(w);
+  for (QWidget* w : std::initializer_list<QWidget*>{device_, memory_, job_}) {
+    addWidget(w);
+    w->setContentsMargins(0, 0, units(4), 0);
+  }
   addPermanentWidget(make_label(tr("Ctrl K for all commands"), "small"));
   connect(job_, &QPushButton::clicked, this, &StatusLine::jobClicked);
   connect(&studio_.home, &HomeViewModel::deviceChanged, this, [this] {

@@ -32,7 +32,7 @@ double MetricsModel::value(const StepReport& s, int column) {
     case rate_column: return s.learning_rate;
     case norm_column: return s.grad_norm;
     case speed_column: return s.tokens_per_s;
-    case memory_column: return double(s.host_bytes + s.device_bytes);
+    case memory_column: return double(s.host_bytes);
     default: return double(s.tokens);
   }
 }

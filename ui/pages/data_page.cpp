@@ -138,7 +138,7 @@ void DataPage::refresh() {
   empty_->setText(vm_.isLoading() ? tr("Reading and tokenising the data…")
                                   : tr("Here you see each sample as the model will: which tokens it learns from, which it only reads, and where long texts are cut."));
   if (!vm_.hasData() || vm_.isLoading()) return;
-  summary_->setText(vm_.summaryText() + (vm_.evidence().isEmpty() ? QString() : QStringLiteral("\n") + tr("Recognised by: %1").arg(vm_.evidence())));
+  summary_->setText(vm_.summaryText() + (vm_.evidence().isEmpty() ? QString() : QStringLiteral("\n") + vm_.evidence()));
   histogram_->setBars(vm_.histogram(), double(vm_.maxLength()));
   const qint64 last = std::min(vm_.first() + DataViewModel::kPageSize, vm_.sampleCount());
   paging_->setText(tr("%1 to %2 of %3").arg(vm_.sampleCount() ? vm_.first() + 1 : 0).arg(last).arg(vm_.sampleCount()));

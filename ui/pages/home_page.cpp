@@ -124,7 +124,7 @@ QWidget* HomePage::makeRunCard(const RunRow& run) {
   name->setProperty("role", "strong");
   name->setFullText(run.name);
   name->setToolTip(run.path);
-  card->head()->insertWidget(0, name, 1);
+  card->head()->insertWidget(0, name, 100);
   const QString state = run_state_text(run);
   const bool cut = !run.running && run.state == "running";
   card->head()->addWidget(make_badge(state, run.state == "failed" ? "error" : cut ? "warning" : run.running || run.state == "finished" ? "" : "plain"));

@@ -17,6 +17,7 @@
 #include "ui/widgets/banner.h"
 #include "ui/widgets/card.h"
 #include "ui/widgets/labels.h"
+#include "ui/widgets/number_edit.h"
 #include "ui/widgets/theme.h"
 
 namespace lorikeet::ui {
@@ -133,6 +134,7 @@ void MonitorPage::replaceAll() {
   loss_->setData(smooth_, none, none);
   loss_->setData(eval_, none, none);
   for (Chart* chart : {rate_, norm_, speed_, memory_}) chart->setData(0, none, none);
+  memory_->setData(1, none, none);
   shown_ = shown_evals_ = 0;
   const double nan = std::numeric_limits<double>::quiet_NaN();
   norm_->setLevel(vm_.clipNorm() > 0 ? vm_.clipNorm() : nan, tr("gradients above it are scaled down"));
@@ -146,7 +148,7 @@ void MonitorPage::addPoints() {
     return;
   }
   const auto& steps = vm_.steps();
-  QVector<double> x, loss, smooth, rate, norm, speed, memory;
+  QVector<double> x, loss, smooth, rate, norm, speed, memory, device_x, device;
   for (size_t i = shown_; i < steps.size(); ++i) {
     const StepReport& s = steps[i];
     x << vm_.x(s);
@@ -155,7 +157,8 @@ void MonitorPage::addPoints() {
     rate << s.learning_rate;
     norm << s.grad_norm;
     speed << s.tokens_per_s;
-    memory << double(s.host_bytes + s.device_bytes);
+    memory << double(s.host_bytes);
+    if (s.device_bytes > 0) device_x << vm_.x(s), device << double(s.device_bytes);
   }
   shown_ = steps.size();
   loss_->append(raw_, x, loss);
@@ -164,6 +167,7 @@ void MonitorPage::addPoints() {
   norm_->append(0, x, norm);
   speed_->append(0, x, speed);
   memory_->append(0, x, memory);
+  memory_->append(1, device_x, device);
   QVector<double> ex, ey;
   for (size_t i = shown_evals_; i < vm_.evals().size(); ++i) ex << vm_.x(vm_.evals()[i]), ey << vm_.evals()[i].eval_loss;
   shown_evals_ = vm_.evals().size();
@@ -201,7 +205,7 @@ void MonitorPage::refreshCaptions(double at_x) {
   if (eval && eval->step <= s.step)
     loss += QStringLiteral(" · <span style='color:%1'>%2</span>").arg(colors().series[3].name(), tr("○ evaluation %1").arg(eval->eval_loss, 0, 'f', 3));
   loss_->setCaption(loss);
-  rate_->setCaption(where + QString::number(s.learning_rate, 'g', 3));
+  rate_->setCaption(where + NumberEdit::textOf(QString::number(s.learning_rate, 'g', 3).toDouble()));
   QString norm = where + QString::number(s.grad_norm, 'f', 2);
   if (vm_.clipNorm() > 0) norm += QStringLiteral(" · ") + tr("clipped at %1 in %2 steps").arg(vm_.clipNorm()).arg(vm_.clippedSteps());
   norm_->setCaption(norm);

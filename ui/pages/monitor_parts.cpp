@@ -111,8 +111,9 @@ QWidget* MonitorPage::makeCharts() {
   speed_ = new Chart(tr("Tokens per second"), AxisNumbers::thousands);
   speed_->addSeries(tr("tokens per second"), {.color = 1});
   memory_ = new Chart(tr("Memory"), AxisNumbers::bytes);
-  memory_->addSeries(tr("memory"), {.color = 0});
-  for (Chart* chart : {rate_, norm_, speed_, memory_}) chart->setFromZero(true);
+  memory_->addSeries(tr("process"), {.color = 0});
+  memory_->addSeries(tr("device"), {.color = 1, .dashed = true});
+  for (Chart* chart : {loss_, rate_, norm_, speed_, memory_}) chart->setFromZero(true);
   grid->addWidget(loss_, 0, 0, 2, 1);
   grid->addWidget(rate_, 0, 1);
   grid->addWidget(norm_, 1, 1);
@@ -157,7 +158,7 @@ QWidget* MonitorPage::makeBelow() {
   column->addWidget(body_, 1);
   auto* log = new Card(tr("Events"));
   events_ = make_table(&vm_.eventsModel(), tr("Events"));
-  events_->setFixedHeight(units(24));
+  events_->setFixedHeight(units(21));
   events_->setColumnWidth(0, units(22));
   events_->setColumnWidth(1, units(14));
   events_->setColumnWidth(2, units(26));

@@ -151,7 +151,11 @@ void DataViewModel::fillRows() {
 }
 
 qint64 DataViewModel::sampleCount() const { return summary_.is_null() ? 0 : qint64(number_at(summary_, "samples")); }
-QString DataViewModel::evidence() const { return summary_.is_null() ? QString() : text_at(summary_, "evidence"); }
+QString DataViewModel::evidence() const {
+  QString text = summary_.is_null() ? QString() : text_at(summary_, "evidence");
+  if (!text.isEmpty()) text[0] = text[0].toUpper();
+  return text;
+}
 
 QString DataViewModel::summaryText() const {
   if (summary_.is_null()) return {};

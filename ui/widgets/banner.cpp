@@ -24,6 +24,7 @@ Banner::Banner(QWidget* parent) : QFrame(parent) {
   text_ = make_paragraph({});
   row->addWidget(text_, 1);
   action_ = make_button({});
+  action_->setAccessibleName(tr("Do what the message offers"));
   more_ = make_button(tr("Details"), "flat");
   more_->setCheckable(true);
   copy_ = make_button(tr("Copy"), "flat");
@@ -56,6 +57,7 @@ void Banner::show_(const QString& text, const QString& details, const QString& a
   more_->setVisible(!details.isEmpty());
   copy_->setVisible(!details.isEmpty());
   action_->setText(action);
+  if (!action.isEmpty()) action_->setAccessibleName(action);
   action_->setVisible(!action.isEmpty());
   setAccessibleName(text);
   show();

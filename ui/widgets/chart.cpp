@@ -21,7 +21,10 @@ const double kNan = std::numeric_limits<double>::quiet_NaN();
 /// Short labels: 2e-4, 1.5, 3k, 600 MB.
 class ShortTicker : public QCPAxisTicker {
  public:
-  explicit ShortTicker(AxisNumbers numbers) : numbers_(numbers) { setTickCount(4); }
+  explicit ShortTicker(AxisNumbers numbers) : numbers_(numbers) {
+    setTickStepStrategy(tssMeetTickCount);
+    setTickCount(3);
+  }
 
  protected:
   QString getTickLabel(double tick, const QLocale&, QChar, int) override {
@@ -59,7 +62,6 @@ Chart::Chart(const QString& title, AxisNumbers numbers, QWidget* parent)
   plot_->setInteractions(QCP::iRangeDrag | QCP::iRangeZoom);
   plot_->axisRect()->setRangeDrag(Qt::Horizontal);
   plot_->axisRect()->setRangeZoom(Qt::Horizontal);
-  plot_->axisRect()->setupFullAxesBox(false);
   plot_->setNoAntialiasingOnDrag(true);
   plot_->setPlottingHint(QCP::phFastPolylines, true);
   plot_->legend->setVisible(false);
@@ -70,6 +72,7 @@ Chart::Chart(const QString& title, AxisNumbers numbers, QWidget* parent)
   makeTicker();
   auto x_ticker = QSharedPointer<ShortTicker>(new ShortTicker(AxisNumbers::plain));
   x_ticker->setTickCount(5);
+  x_ticker->setTickStepStrategy(QCPAxisTicker::tssReadability);
   plot_->xAxis->setTicker(x_ticker);
   connect(plot_->xAxis, qOverload<const QCPRange&>(&QCPAxis::rangeChanged), this, [this](const QCPRange& range) {
     if (setting_range_) return;
@@ -110,6 +113,7 @@ void Chart::applyTheme() {
   plot_->setBackground(QBrush(c.card));
   for (QCPAxis* axis : {plot_->xAxis, plot_->yAxis}) {
     axis->setBasePen(QPen(c.line_strong));
+    axis->setNumberFormat(QStringLiteral("g"));  // 2e-4 as written, not with a raised exponent
     axis->setTickPen(Qt::NoPen);
     axis->setSubTickPen(Qt::NoPen);
     axis->setTickLabelColor(c.muted);
