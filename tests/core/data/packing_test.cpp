@@ -1,0 +1,136 @@
+#include "core/data/packing.h"
+
+#include <set>
+
+#include "core/base/random.h"
+#include "tests/support/support.h"
+
+using namespace lorikeet;
+
+namespace {
+
+EncodedSample document(size_t length, int32_t mark) {
+  EncodedSample e;
+  e.ids.assign(length, mark);
+  e.labels.assign(length, mark);
+  e.labels[0] = -100;
+  return e;
+}
+
+// Lengths as chat sets have them: most short, a long tail up to the row length. Or "even": 14 to 21 % of a row, as in sets
+// made from one pattern, and "wide": all lengths alike.
+std::vector<EncodedSample> documents(size_t n, int64_t longest, uint64_t seed, const QString& kind = "chat") {
+  RandomStream random(seed, 1);
+  std::vector<EncodedSample> out;
+  for (size_t i = 0; i < n; ++i) {
+    const auto whole = static_cast<double>(longest);
+    const double length = kind == "even" ? random.uniform(0.14, 0.21) * whole : kind == "wide" ? random.uniform(0.02, 1) * whole : std::exp(4.6 + 0.8 * random.normal());
+    out.push_back(document(static_cast<size_t>(std::clamp<double>(length, 5, static_cast<double>(longest))), static_cast<int32_t>(i)));
+  }
+  return out;
+}
+
+}  // namespace
+
+class PackingTest : public QObject {
+  Q_OBJECT
+ private slots:
+  void fillsRowsWithoutLosingOrDoubling_data() {
+    QTest::addColumn<int>("count");
+    QTest::addColumn<int>("row_length");
+    QTest::addColumn<bool>("shuffle");
+    QTest::addColumn<QString>("kind");
+    QTest::newRow("600") << 600 << 512 << true << "chat";
+    QTest::newRow("600 in order") << 600 << 512 << false << "chat";
+    QTest::newRow("20000, several windows") << 20000 << 1024 << true << "chat";
+    QTest::newRow("20000 in order") << 20000 << 1024 << false << "chat";
+    QTest::newRow("600 even") << 600 << 512 << true << "even";
+    QTest::newRow("20000 even") << 20000 << 1024 << true << "even";
+    QTest::newRow("20000 wide") << 20000 << 1024 << true << "wide";
+  }
+  void fillsRowsWithoutLosingOrDoubling() {
+    QFETCH(int, count);
+    QFETCH(int, row_length);
+    QFETCH(bool, shuffle);
+    QFETCH(QString, kind);
+    const auto all = documents(static_cast<size_t>(count), row_length, 7, kind);
+    const auto rows = make_rows(all, row_length, true, shuffle, 42, 0);
+    std::vector<int> seen(all.size());
+    for (const auto& row : rows) {
+      size_t tokens = 0;
+      for (const uint32_t d : row) ++seen[d], tokens += all[d].ids.size();
+      QVERIFY(tokens <= static_cast<size_t>(row_length));
+    }
+    for (const int s : seen) QCOMPARE(s, 1);
+    const double fill = fill_share(all, rows, row_length);
+    qInfo("%.2f %% filled", 100 * fill);
+    QVERIFY(fill >= 0.97);
+  }
+  void documentsThatCannotPairAreStillAllThere() {
+    std::vector<EncodedSample> all;
+    for (int32_t i = 0; i < 9000; ++i) all.push_back(document(60, i));
+    const auto rows = make_rows(all, 100, true, true, 1, 0);
+    QCOMPARE(rows.size(), all.size());
+    QCOMPARE(fill_share(all, rows, 100), 0.6);
+  }
+  void orderComesFromSeedAndEpoch() {
+    const auto all = documents(300, 256, 3);
+    QCOMPARE(make_rows(all, 256, true, true, 42, 0), make_rows(all, 256, true, true, 42, 0));
+    QVERIFY(make_rows(all, 256, true, true, 42, 0) != make_rows(all, 256, true, true, 42, 1));
+    QVERIFY(make_rows(all, 256, true, true, 42, 0) != make_rows(all, 256, true, true, 43, 0));
+    QVERIFY(make_rows(all, 256, false, true, 42, 0) != make_rows(all, 256, false, true, 42, 1));
+    QCOMPARE(make_rows(all, 256, true, false, 42, 0), make_rows(all, 256, true, false, 7, 5));
+  }
+  void withoutPackingEachDocumentIsARow() {
+    const auto all = documents(50, 256, 3);
+    const auto rows = make_rows(all, 256, false, false, 42, 0);
+    QCOMPARE(rows.size(), size_t{50});
+    for (uint32_t i = 0; i < 50; ++i) QCOMPARE(rows[i], Row{i});
+    std::set<uint32_t> seen;
+    for (const auto& row : make_rows(all, 256, false, true, 42, 0)) seen.insert(row.at(0));
+    QCOMPARE(seen.size(), size_t{50});
+  }
+  void longDocumentsDoNotComeFirstWhenShuffled() {
+    const auto all = documents(2000, 512, 5);
+    const auto rows = make_rows(all, 512, true, true, 42, 0);
+    double first = 0, second = 0;  // longest document of the rows, first half against second half
+    for (size_t r = 0; r < rows.size(); ++r) {
+      size_t longest = 0;
+      for (const uint32_t d : rows[r]) longest = std::max(longest, all[d].ids.size());
+      (r < rows.size() / 2 ? first : second) += static_cast<double>(longest);
+    }
+    QVERIFY2(first < 1.15 * second && second < 1.15 * first, (std::to_string(first) + " " + std::to_string(second)).c_str());
+  }
+  void collateRestartsPositionsAtEachDocument() {
+    const std::vector<EncodedSample> all = {document(3, 7), document(2, 8), document(4, 9)};
+    const TokenBatch b = collate(all, {{1, 0}, {2}}, 0, 2);
+    QCOMPARE(b.ids, (std::vector<int32_t>{8, 8, 7, 7, 7, 9, 9, 9, 9}));
+    QCOMPARE(b.positions, (std::vector<int32_t>{0, 1, 0, 1, 2, 0, 1, 2, 3}));
+    QCOMPARE(b.document_starts, (std::vector<int32_t>{0, 2, 5, 9}));
+    QCOMPARE(b.labels, (std::vector<int32_t>{-100, 8, -100, 7, 7, -100, 9, 9, 9}));
+    QCOMPARE(collate(all, {{1, 0}, {2}}, 1, 5).ids.size(), size_t{4});  // the last batch may be shorter
+  }
+  void packedBatchesCoverTheTargetsOfSeparateDocuments() {
+    const auto all = documents(200, 256, 11);
+    std::multiset<std::pair<int32_t, int32_t>> apart, packed;  // (position, label) of every target
+    for (const auto& e : all)
+      for (size_t t = 0; t < e.ids.size(); ++t)
+        if (e.labels[t] >= 0) apart.insert({static_cast<int32_t>(t), e.labels[t]});
+    const auto rows = make_rows(all, 256, true, true, 42, 3);
+    for (size_t r = 0; r < rows.size(); r += 4) {
+      const TokenBatch b = collate(all, rows, r, 4);
+      for (size_t d = 0; d + 1 < b.document_starts.size(); ++d) QVERIFY(b.labels[static_cast<size_t>(b.document_starts[d])] == -100);
+      for (size_t t = 0; t < b.ids.size(); ++t)
+        if (b.labels[t] >= 0) packed.insert({b.positions[t], b.labels[t]});
+    }
+    QVERIFY(apart == packed);
+  }
+  void nothingGivesNoRows() {
+    QVERIFY(make_rows({}, 256, true, true, 1, 0).empty());
+    QCOMPARE(fill_share({}, {}, 256), 0.0);
+    QCOMPARE(collate({}, {}, 0, 1).document_starts, std::vector<int32_t>{0});
+  }
+};
+
+LORIKEET_TEST_MAIN(PackingTest)
+#include "packing_test.moc"
