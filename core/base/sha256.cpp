@@ -49,8 +49,10 @@ std::string sha256_of_file(const std::string& path) {
   const auto bytes = file.bytes();
   Digest d;
   constexpr size_t kPiece = 8u << 20;
-  for (size_t at = 0; at < bytes.size(); at += kPiece) d.add(bytes.data() + at, std::min(kPiece, bytes.size() - at));
-  file.drop_pages();
+  for (size_t at = 0; at < bytes.size(); at += kPiece) {
+    d.add(bytes.data() + at, std::min(kPiece, bytes.size() - at));
+    file.drop_pages();  // a hash must not hold the file in memory
+  }
   return d.hex();
 }
 

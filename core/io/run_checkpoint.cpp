@@ -18,6 +18,7 @@
 #include "core/base/text.h"
 #include "core/io/run_folder.h"
 #include "core/io/safetensors.h"
+#include "core/tensor/host_arena.h"
 
 #ifndef RENAME_EXCHANGE
 #define RENAME_EXCHANGE (1 << 1)
@@ -196,7 +197,10 @@ void RunFolder::save_checkpoint(const CheckpointState& state, int64_t keep,
     fs::create_directories(temporary);
     std::vector<std::pair<std::string, std::string>> known;  // hashes taken from memory while writing
     known.emplace_back("optimizer.safetensors", write_safetensors(temporary + "/optimizer.safetensors", state.optimizer));
+    if (!holds_exactly(temporary + "/optimizer.safetensors", state.optimizer))
+      throw IoError(temporary, fmt::format("{}: the optimizer state reads back differently from what was written", printable(temporary, 300)));
     if (write_more) write_more(temporary);
+    arena_trim();  // copies made for writing must not stand beside the files read back
     if (!holds_exactly(temporary + "/" + kPeftParameters, state.parameters))
       known.emplace_back(kPlainParameters, write_safetensors(temporary + "/" + kPlainParameters, state.parameters));
     write_file_atomic(temporary + "/state.json",

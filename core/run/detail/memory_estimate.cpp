@@ -19,11 +19,11 @@ constexpr uint64_t kPanelBytes = 1 << 20, kSharedBytes = 8 << 20;
 // Scratch of attention a thread: blocks of scores and sums (core/ops/attention_cpu.cpp).
 constexpr uint64_t kAttentionBytes = 1 << 20;
 // What OpenBLAS touches a thread for its packed panels.
-constexpr uint64_t kBlasBytes = 4 << 20;
-// Code, libraries, locale, thread stacks: resident bytes of the program before it opens a model.
-constexpr uint64_t kProgramBytes = 24 << 20;
-// A vocabulary entry with its maps and merges.
-constexpr uint64_t kTokenizerEntryBytes = 400;
+constexpr uint64_t kBlasBytes = 2 << 20;
+// Code, libraries, locale, thread stacks: resident bytes of the program with an open model that has no tokenizer.
+constexpr uint64_t kProgramBytes = 17 << 20;
+// A vocabulary entry with its maps and merges (7 MB for 49152 entries).
+constexpr uint64_t kTokenizerEntryBytes = 150;
 
 const ModelTensorInfo* find_tensor(const ModelFacts& m, const std::string& name) {
   for (const auto& t : m.tensors)
@@ -65,15 +65,20 @@ std::vector<int64_t> ranks_of(const MemoryQuestion& q, const std::vector<LinearS
   return ranks;
 }
 
-/// Most that is alive between forward and backward, with what the head holds on top of the saved values.
-uint64_t activation_peak(const MemoryQuestion& q, const std::vector<int64_t>& ranks, uint64_t head_bytes) {
+/// Most that is alive between forward and backward, with what the head holds on top of the saved values, less what is
+/// counted as gradients of the adapter: those come one block after the other while the saved values of blocks go.
+uint64_t activation_peak(const MemoryQuestion& q, const std::vector<int64_t>& ranks, uint64_t logit_bytes, uint64_t gradient_bytes) {
   const int64_t tokens = q.batches.most_tokens, targets = q.batches.most_targets;
   const ActivationBytes a = activation_bytes(q.model.config, ranks, q.policy, tokens, targets);
   const auto c = static_cast<uint64_t>(q.model.config.hidden_size);
-  const uint64_t head = a.saved + (static_cast<uint64_t>(tokens) + 2 * static_cast<uint64_t>(targets)) * c * kFloat + head_bytes;
   // Dropout makes a masked copy of a layer's input while the layer is at work.
   const uint64_t masked = q.config.adapter.dropout > 0 ? static_cast<uint64_t>(tokens * q.model.config.intermediate_size) * kFloat : 0;
-  return std::max(a.peak + masked, head);
+  const uint64_t head = a.saved + (static_cast<uint64_t>(tokens) + 2 * static_cast<uint64_t>(targets)) * c * kFloat + logit_bytes;
+  const uint64_t begin = std::max(a.peak + masked, head);
+  if (q.batches.most_micro_batches > 1) return begin;  // from the second on all gradients are there from the start
+  const uint64_t end = a.saved / static_cast<uint64_t>(std::max<int64_t>(q.model.config.layers, 1)) + (a.peak - a.saved) + masked + gradient_bytes;
+  const uint64_t most = std::max(begin, end);
+  return most > gradient_bytes ? most - gradient_bytes : 0;
 }
 
 }  // namespace
@@ -89,8 +94,9 @@ PlanBytes estimate_memory(const MemoryQuestion& q) {
   b.weights = weight_size(q.config, q.model).bytes;
   b.adapter = trainable * kFloat * 2;    // values and gradients
   b.optimizer = trainable * kFloat * 2;  // two moments
-  b.activations = activation_peak(q, ranks_of(q, linear_shapes(m)), logits);
-  b.scratch = kProgramBytes + threads * (kPanelBytes + kAttentionBytes + kBlasBytes) + kSharedBytes +
+  b.activations = activation_peak(q, ranks_of(q, linear_shapes(m)), logits, trainable * kFloat);
+  // The room a chunk of logits leaves is taken by the next forward pass, so that the next chunk needs room of its own.
+  b.scratch = kProgramBytes + threads * (kPanelBytes + kAttentionBytes + kBlasBytes) + kSharedBytes + logits +
               static_cast<uint64_t>(kHeadParts) * rows * static_cast<uint64_t>(m.hidden_size) * kFloat +
               static_cast<uint64_t>(q.model.tokenizer_size) * kTokenizerEntryBytes + q.data_bytes;
   b.total = b.weights + b.adapter + b.optimizer + b.activations + b.scratch;

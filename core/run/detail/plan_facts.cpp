@@ -85,8 +85,10 @@ BatchFacts batch_facts(const DataFacts& data, const RunConfig& c) {
   f.steps = plan.total_steps();
   f.rows = plan.rows();
   const int64_t looked = std::min(f.steps, kStepsLookedAt);
-  for (int64_t k = 0; k < looked; ++k)
-    for (const auto& rows : plan.rows_of_step(k)) {
+  for (int64_t k = 0; k < looked; ++k) {
+    const auto micro_batches = plan.rows_of_step(k);
+    f.most_micro_batches = std::max(f.most_micro_batches, static_cast<int64_t>(micro_batches.size()));
+    for (const auto& rows : micro_batches) {
       const RowSum s = sum_of(rows, data.train);
       f.total_tokens += s.tokens;
       f.total_targets += s.targets;
@@ -94,6 +96,7 @@ BatchFacts batch_facts(const DataFacts& data, const RunConfig& c) {
       f.most_targets = std::max(f.most_targets, s.targets);
       f.longest_document = std::max(f.longest_document, s.longest);
     }
+  }
   if (looked < f.steps) {
     f.total_tokens = static_cast<int64_t>(static_cast<double>(f.total_tokens) * static_cast<double>(f.steps) / static_cast<double>(looked));
     f.total_targets = static_cast<int64_t>(static_cast<double>(f.total_targets) * static_cast<double>(f.steps) / static_cast<double>(looked));

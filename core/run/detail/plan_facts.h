@@ -37,6 +37,7 @@ std::vector<EncodedSample> blank_documents(const std::vector<DocumentSize>& size
 struct BatchFacts {
   int64_t steps = 0, rows = 0;
   int64_t most_tokens = 0, most_targets = 0;            // of one micro-batch of training
+  int64_t most_micro_batches = 1;                       // of one step
   int64_t most_eval_tokens = 0, most_eval_targets = 0;  // of one of evaluation
   int64_t longest_document = 0;                         // the rope table and the attention blocks follow it
   int64_t total_tokens = 0, total_targets = 0, eval_tokens = 0;  // over all steps; eval of one evaluation
