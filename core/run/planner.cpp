@@ -1,6 +1,8 @@
 // The planner keeps model header and token counts between calls; a plan from them is arithmetic.
 #include <algorithm>
 #include <exception>
+#include <mutex>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -108,16 +110,14 @@ std::string data_key(const RunConfig& c) {
                     {"train_on", c.data.train_on}, {"limit", c.data.limit}, {"system", c.data.system_prompt}});
 }
 
-}  // namespace
-
-struct Planner::State {
+/// What prepare() found; never changed once published, so that plans may be made while the next is being prepared.
+struct Prepared {
   std::string model_key, data_key;
   ModelFilesPtr files;
-  std::optional<ModelFacts> model;
+  std::shared_ptr<const ModelFacts> model;
   std::optional<CountedData> data;
   std::vector<Finding> findings;  // why model or data cannot be used
   std::exception_ptr error;       // the first of those, with its exit code
-  uint64_t base_bytes = 0;
 
   void refuse(const char* key) {
     if (!error) error = std::current_exception();
@@ -131,41 +131,56 @@ struct Planner::State {
   }
 };
 
+}  // namespace
+
+struct Planner::State {
+  std::shared_ptr<const Prepared> now() const {
+    const std::lock_guard lock(mutex);
+    return prepared;
+  }
+  mutable std::mutex mutex;
+  std::shared_ptr<const Prepared> prepared = std::make_shared<Prepared>();
+};
+
 Planner::Planner() : state_(std::make_unique<State>()) {}
 Planner::~Planner() = default;
 
-bool Planner::is_prepared(const RunConfig& c) const { return state_->model_key == model_key(c) && state_->data_key == data_key(c); }
+bool Planner::is_prepared(const RunConfig& c) const {
+  const auto now = state_->now();
+  return now->model_key == model_key(c) && now->data_key == data_key(c);
+}
 
 void Planner::prepare(const RunConfig& given) {
-  State fresh;
-  fresh.model_key = model_key(given);
-  fresh.data_key = data_key(given);
-  if (state_->model_key == fresh.model_key && state_->model) {
-    fresh.files = state_->files;
-    fresh.model = std::move(state_->model);
-  }
+  const auto before = state_->now();
+  auto fresh = std::make_shared<Prepared>();
+  fresh->model_key = model_key(given);
+  fresh->data_key = data_key(given);
   try {
-    if (!fresh.model) {
-      fresh.files = open_model(resolve_model_path(given.model.path));
-      fresh.model = model_facts(*fresh.files);
+    if (before->model_key == fresh->model_key && before->model) {
+      fresh->files = before->files;
+      fresh->model = before->model;
+    } else {
+      fresh->files = open_model(resolve_model_path(given.model.path));
+      fresh->model = std::make_shared<const ModelFacts>(model_facts(*fresh->files));
     }
   } catch (const std::exception&) {
-    fresh.refuse("model.path");
+    fresh->refuse("model.path");
   }
-  if (fresh.model) {
+  if (fresh->model) {
     try {
       RunConfig c = given;
       use_sample_data_when_empty(c);
-      fresh.data = count_data(c, *fresh.files);
+      fresh->data = count_data(c, *fresh->files);
     } catch (const std::exception&) {
-      fresh.refuse("data.train");
+      fresh->refuse("data.train");
     }
   }
-  *state_ = std::move(fresh);
+  const std::lock_guard lock(state_->mutex);
+  state_->prepared = std::move(fresh);
 }
 
 void Planner::check() const {
-  if (state_->error) std::rethrow_exception(state_->error);
+  if (const auto now = state_->now(); now->error) std::rethrow_exception(now->error);
 }
 
 Plan Planner::plan(const RunConfig& given) const {
@@ -173,26 +188,23 @@ Plan Planner::plan(const RunConfig& given) const {
   add_field_findings(p.findings, given);
   RunConfig c = given;
   try {
-    if (!has_error(p.findings)) {
-      use_sample_data_when_empty(c);
-      if (!c.adapter.from.empty()) take_over_adapter(c, {});
-    }
-  } catch (const ConfigError& e) {
-    p.findings.push_back(finding("error", e.where(), e.what()));
+    if (!c.adapter.from.empty() && !has_error(p.findings)) take_over_adapter(c, {});
   } catch (const std::exception& e) {
     p.findings.push_back(finding("error", "adapter.from", e.what()));
   }
-  const bool same_model = state_->model_key == model_key(given), same_data = state_->data_key == data_key(given);
+  const auto now = state_->now();
+  const bool same_model = now->model_key == model_key(given), same_data = now->data_key == data_key(given);
   if (!same_model || !same_data) p.findings.push_back(finding("note", "", "The model and the data have not been read yet."));
-  else p.findings.insert(p.findings.end(), state_->findings.begin(), state_->findings.end());
-  if (has_error(p.findings) && !state_->model) return p;
+  else p.findings.insert(p.findings.end(), now->findings.begin(), now->findings.end());
+  if (has_error(p.findings) && !now->model) return p;
   try {
     std::optional<DataFacts> data;
-    if (same_model && state_->model) fit_to_context_quietly(c, state_->model->config);
-    if (same_data && state_->data) data = facts_of(*state_->data, c);
-    if (same_model && state_->model) fill_plan(p, c, given, *state_->model, data ? &*data : nullptr);
+    if (same_model && now->model) fit_to_context_quietly(c, now->model->config);
+    if (same_data && now->data) data = facts_of(*now->data, c);
+    if (same_model && now->model) fill_plan(p, c, given, *now->model, data ? &*data : nullptr);
   } catch (const ConfigError& e) {
-    p.findings.push_back(finding("error", e.where(), e.what()));
+    const bool said = std::any_of(p.findings.begin(), p.findings.end(), [&](const Finding& f) { return f.severity == "error" && f.key == e.where(); });
+    if (!said) p.findings.push_back(finding("error", e.where(), e.what()));
   } catch (const std::exception& e) {
     p.findings.push_back(finding("error", "", e.what()));
   }

@@ -7,7 +7,7 @@
 
 namespace lorikeet::detail {
 
-BatchPlan::BatchPlan(const std::vector<EncodedSample>& documents, const RunConfig& c)
+BatchPlan::BatchPlan(const std::vector<EncodedSample>& documents, const RunConfig& c, int64_t counted)
     : documents_(documents), row_length_(c.data.max_length), batch_size_(c.training.batch_size),
       accumulation_(c.training.gradient_accumulation), packing_(c.data.packing), shuffle_(c.data.shuffle),
       seed_(static_cast<uint64_t>(c.training.seed)) {
@@ -15,9 +15,11 @@ BatchPlan::BatchPlan(const std::vector<EncodedSample>& documents, const RunConfi
     total_ = c.training.max_steps;
     return;
   }
-  const double whole = std::floor(c.training.epochs), rest = c.training.epochs - whole;
-  for (int64_t e = 0; e < static_cast<int64_t>(whole); ++e) total_ += steps_of_epoch(e);
-  if (rest > 0) total_ += static_cast<int64_t>(std::ceil(rest * static_cast<double>(steps_of_epoch(static_cast<int64_t>(whole))) - 1e-9));
+  const auto whole = static_cast<int64_t>(std::floor(c.training.epochs)), exact = std::min(whole, std::max<int64_t>(counted, 1));
+  const double rest = c.training.epochs - static_cast<double>(whole);
+  for (int64_t e = 0; e < exact; ++e) total_ += steps_of_epoch(e);
+  if (whole > exact) total_ = std::llround(static_cast<double>(total_) * static_cast<double>(whole) / static_cast<double>(exact));
+  if (rest > 0) total_ += static_cast<int64_t>(std::ceil(rest * static_cast<double>(steps_of_epoch(std::min(whole, exact))) - 1e-9));
   total_ = std::max<int64_t>(total_, 1);
 }
 

@@ -11,8 +11,10 @@ namespace lorikeet::detail {
 
 class BatchPlan {
  public:
-  /// Keeps a reference to the documents.
-  BatchPlan(const std::vector<EncodedSample>& documents, const RunConfig& config);
+  /// Keeps a reference to the documents. The rows of the first `counted` epochs are counted for the total, later ones
+  /// are taken to have as many (packing gives each order its own number of rows).
+  BatchPlan(const std::vector<EncodedSample>& documents, const RunConfig& config, int64_t counted = kCountedEpochs);
+  static constexpr int64_t kCountedEpochs = 64;
   /// max_steps when set, else the steps of all epochs: each epoch has ceil(rows / (batch_size * gradient_accumulation)),
   /// a last part of an epoch its share, rounded up.
   int64_t total_steps() const { return total_; }

@@ -10,6 +10,7 @@ namespace {
 
 /// Steps looked at one by one; a longer run is taken to go on as these did.
 constexpr int64_t kStepsLookedAt = 2000;
+constexpr int64_t kDocumentsPacked = 50000;
 
 DocumentSize size_of(const EncodedSample& d) { return {static_cast<int64_t>(d.ids.size()), d.target_tokens()}; }
 
@@ -81,7 +82,8 @@ std::vector<EncodedSample> blank_documents(const std::vector<DocumentSize>& size
 BatchFacts batch_facts(const DataFacts& data, const RunConfig& c) {
   BatchFacts f;
   const std::vector<EncodedSample> documents = blank_documents(data.train);
-  BatchPlan plan(documents, c);
+  // A plan follows every edit: large sets are not packed anew for each of their epochs.
+  BatchPlan plan(documents, c, std::clamp<int64_t>(kDocumentsPacked / std::max<int64_t>(static_cast<int64_t>(documents.size()), 1), 1, BatchPlan::kCountedEpochs));
   f.steps = plan.total_steps();
   f.rows = plan.rows();
   const int64_t looked = std::min(f.steps, kStepsLookedAt);
