@@ -25,6 +25,8 @@ namespace {
 using namespace detail;
 
 constexpr int64_t kRunFormat = 1;
+/// The first steps find cold caches and make their buffers; a speed taken from fewer than these would mislead.
+constexpr int64_t kStepsThatTellSpeed = 5;
 /// An estimate may be off by this share before a run is refused for it.
 constexpr double kEstimateTolerance = 1.15;
 
@@ -223,7 +225,7 @@ class TrainingJob : public Job {
     folder_->write_plan_json({{"estimate", plan_to_json(plan_)}, {"measured", kept}});
     write_state(state, {});
     folder_->append_log(fmt::format("{} after {} of {} steps", state, run.counters().step, run.total_steps()));
-    keep_tokens_per_s(config_, facts_, plan_.policy, result_["tokens_per_s"].get<double>());
+    if (run.session_steps() >= kStepsThatTellSpeed) keep_tokens_per_s(config_, facts_, plan_.policy, result_["tokens_per_s"].get<double>());
   }
 
   void fail(const TrainingRun* run, const std::string& text, double wall) {

@@ -184,6 +184,7 @@ void TrainingRun::one_step(std::stop_token stop, const JobEvents& events) {
   counters_.non_finite_in_a_row = r.finite ? 0 : counters_.non_finite_in_a_row + 1;
   session_seconds_ += seconds;
   session_tokens_ += r.tokens;
+  ++session_steps_;
   step_seconds_ = step_seconds_ > 0 ? 0.9 * step_seconds_ + 0.1 * seconds : seconds;
   report(r, rate, seconds, events);
   if (!r.finite) note_non_finite(r, events);

@@ -54,6 +54,7 @@ class TrainingRun {
   /// Seconds inside steps and evaluations of this session, and tokens of this session.
   double session_seconds() const { return session_seconds_; }
   int64_t session_tokens() const { return session_tokens_; }
+  int64_t session_steps() const { return session_steps_; }
   uint64_t peak_tensor_bytes() const { return peak_tensor_bytes_; }
 
  private:
@@ -85,7 +86,7 @@ class TrainingRun {
   int64_t saved_step_ = -1;          // the newest checkpoint written or restored
   bool saved_on_schedule_ = false;   // and whether it was one that leaves a line in the metrics
   double saved_at_ = 0, step_seconds_ = 0, session_seconds_ = 0;
-  int64_t session_tokens_ = 0;
+  int64_t session_tokens_ = 0, session_steps_ = 0;
   uint64_t peak_tensor_bytes_ = 0;
 };
 
