@@ -1,10 +1,12 @@
 // The headless program. Errors are caught here and nowhere else; exit codes are those of core/base/error.h.
+#include <algorithm>
 #include <clocale>
 #include <new>
 
 #include "app/backends.h"
 #include "app/cli/cli.h"
 #include "core/base/log.h"
+#include "core/base/text.h"
 
 namespace {
 
@@ -25,6 +27,20 @@ bool asks_for_json(int argc, char** argv) {
   return false;
 }
 
+// CLI11 only says that a subcommand is required; a mistyped one deserves its name and the nearest known one.
+std::string unknown_command(const CLI::App& app, int argc, char** argv) {
+  std::vector<std::string> known;
+  for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; })) known.push_back(command->get_name());
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word.starts_with("-")) continue;
+    if (std::find(known.begin(), known.end(), word) != known.end()) return {};
+    const std::string nearest = nearest_name(word, known);
+    return "unknown command \"" + printable(word, 60) + "\"" + (nearest.empty() ? "" : "; did you mean \"" + nearest + "\"?");
+  }
+  return {};
+}
+
 int parse_and_run(int argc, char** argv) {
   CLI::App app("Lorikeet fine-tunes language models on this machine: QLoRA without Python, without an account.", "lorikeet");
   app.set_version_flag("--version", "lorikeet " LORIKEET_VERSION);
@@ -43,7 +59,8 @@ int parse_and_run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);
-    return cli::report_error(UsageError(std::string(e.what()) + "; see lorikeet --help or lorikeet COMMAND --help"), asks_for_json(argc, argv));
+    const std::string unknown = unknown_command(app, argc, argv);
+    return cli::report_error(UsageError((unknown.empty() ? std::string(e.what()) : unknown) + "; see lorikeet --help or lorikeet COMMAND --help"), asks_for_json(argc, argv));
   }
   LogSubscription warnings([&](const LogLine& line) {
     if (line.level >= LogLevel::warning) c.note("lorikeet: " + line.text);

@@ -22,10 +22,15 @@ std::string plan_text(const Plan& p) {
   return text;
 }
 
+// The plan, or what makes the run impossible, with the exit code that belongs to it.
 Plan planned(const RunConfig& config) {
   Planner planner;
   planner.prepare(config);
-  return planner.plan(config);
+  planner.check();
+  Plan plan = planner.plan(config);
+  for (const auto& f : plan.findings)
+    if (f.severity == "error") throw ConfigError(f.key, (f.key.empty() ? "" : f.key + ": ") + f.text);
+  return plan;
 }
 
 // Progress of a run: one line that overwrites itself on a terminal.
@@ -59,8 +64,6 @@ void add_plan(CLI::App& app, Cli& cli) {
   c->callback([&cli, a] {
     cli.action = [&cli, a] {
       const Plan p = planned(a->resolve(cli, nullptr));
-      for (const auto& f : p.findings)
-        if (f.severity == "error") throw ConfigError(f.key, (f.key.empty() ? "" : f.key + ": ") + f.text);
       cli.print(plan_to_json(p), plan_text(p));
       return kExitDone;
     };
@@ -81,8 +84,6 @@ void add_train(CLI::App& app, Cli& cli) {
       const RunConfig config = a->config.resolve(cli, &given);
       if (a->dry_run) {
         const Plan p = planned(config);
-        for (const auto& f : p.findings)
-          if (f.severity == "error") throw ConfigError(f.key, (f.key.empty() ? "" : f.key + ": ") + f.text);
         cli.print(plan_to_json(p), plan_text(p));
         return static_cast<int>(kExitDone);
       }

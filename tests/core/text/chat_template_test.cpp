@@ -183,7 +183,7 @@ class ChatTemplateTest : public QObject {
     const Outcome o = try_render(source.toStdString(), {{"x", 1}});
     QVERIFY2(!o.error.empty(), (o.rendered.text.substr(0, 100)).c_str());
     QVERIFY2(o.error.size() < 400, o.error.c_str());
-    QVERIFY(monotonic_seconds() - start < 5);
+    QVERIFY(monotonic_seconds() - start < 60);  // no hang, on a busy machine and under sanitizers too
 #ifndef LORIKEET_SANITIZED
     QVERIFY(resident_bytes() < before + (512u << 20));
 #endif
