@@ -39,7 +39,8 @@ int64_t integer_of(const Field& f, const Json& v) {
   constexpr std::string_view kWhat = "a whole number";
   const double d = number_of(f, v, kWhat);
   if (v.is_number_float()) {
-    if (std::nearbyint(d) != d || std::abs(d) > kExact) refuse(f, fmt::format("{} is expected, found {}", kWhat, found(v)));
+    if (std::nearbyint(d) != d || std::abs(d) > kExact)
+      refuse(f, fmt::format("{} is expected, found {}", kWhat, found(v)));
     return static_cast<int64_t>(d);
   }
   return v.get<int64_t>();  // in range: number_of compared it with bounds below 2^53
@@ -89,7 +90,8 @@ StringList names_of(const Field& f, const Json& v) {
     text_of(f, Json(s));
     if (s.empty()) refuse(f, "an empty text stands in the list");
     if (targets && out.size() > 1 && is_module_pattern(s))
-      refuse(f, fmt::format("\"{}\" is a pattern; a pattern stands alone, not in a list with others", printable(s, 80)));
+      refuse(f,
+             fmt::format("\"{}\" is a pattern; a pattern stands alone, not in a list with others", printable(s, 80)));
   }
   if (targets && out.empty()) refuse(f, "names no module; all-linear takes every linear layer of the blocks");
   return out;
@@ -100,7 +102,8 @@ NumberMap map_of(const Field& f, const Json& v) {
   NumberMap out;
   for (const auto& [name, value] : v.items()) {
     if (name.empty()) refuse(f, "an empty module name");
-    const double d = f.key == "adapter.rank_pattern" ? static_cast<double>(integer_of(f, value)) : number_of(f, value, "a number");
+    const double d =
+        f.key == "adapter.rank_pattern" ? static_cast<double>(integer_of(f, value)) : number_of(f, value, "a number");
     out[name] = d;
   }
   return out;
@@ -167,14 +170,16 @@ std::string nearest_key(std::string_view key) {
 
 [[noreturn]] void refuse_unknown(const std::string& key) {
   const std::string near = nearest_key(key);
-  throw ConfigError(key, fmt::format("unknown setting \"{}\"{}", printable(key, 80),
-                                     near.empty() ? "; lorikeet train --help lists all" : "; the nearest is \"" + near + "\""));
+  throw ConfigError(
+      key, fmt::format("unknown setting \"{}\"{}", printable(key, 80),
+                       near.empty() ? "; lorikeet train --help lists all" : "; the nearest is \"" + near + "\""));
 }
 
 const Field& field_of(const std::string& key) {
   if (const Field* f = find_field(key)) return *f;
-  if (is_section(key)) throw ConfigError(key, fmt::format("\"{}\" is a section; name one of its settings, such as {}.{}", key, key,
-                                                          nearest_key(key + ".name").substr(nearest_key(key + ".name").find('.') + 1)));
+  if (is_section(key))
+    throw ConfigError(key, fmt::format("\"{}\" is a section; name one of its settings, such as {}.{}", key, key,
+                                       nearest_key(key + ".name").substr(nearest_key(key + ".name").find('.') + 1)));
   refuse_unknown(key);
 }
 
@@ -192,19 +197,22 @@ Json config_to_json(const RunConfig& c) {
 }
 
 void apply_config_json(RunConfig& c, const Json& j, std::vector<std::string>* given) {
-  if (!j.is_object()) throw ConfigError("", fmt::format("a configuration is an object of sections, found {}", found(j)));
+  if (!j.is_object())
+    throw ConfigError("", fmt::format("a configuration is an object of sections, found {}", found(j)));
   RunConfig changed = c;  // all or nothing
   std::vector<std::string> keys;
   for (const auto& [section, members] : j.items()) {
     if (!is_section(section)) {
       if (find_field(section)) {
         const size_t dot = section.find('.');
-        throw ConfigError(section, fmt::format("in a file \"{}\" is written nested: {{\"{}\": {{\"{}\": ...}}}}", section,
-                                               section.substr(0, dot), section.substr(dot + 1)));
+        throw ConfigError(section, fmt::format("in a file \"{}\" is written nested: {{\"{}\": {{\"{}\": ...}}}}",
+                                               section, section.substr(0, dot), section.substr(dot + 1)));
       }
       refuse_unknown(section);
     }
-    if (!members.is_object()) throw ConfigError(section, fmt::format("{}: an object of settings is expected, found {}", section, found(members)));
+    if (!members.is_object())
+      throw ConfigError(section,
+                        fmt::format("{}: an object of settings is expected, found {}", section, found(members)));
     for (const auto& [name, value] : members.items()) {
       const std::string key = section + "." + name;
       set_field(changed, key, value);
@@ -238,7 +246,8 @@ void set_field(RunConfig& c, std::string_view key, const Json& value) {
 std::vector<ConfigDifference> config_difference(const RunConfig& a, const RunConfig& b) {
   std::vector<ConfigDifference> out;
   for (const Field& f : config_fields())
-    if (!same(ref_of(f, a), ref_of(f, b))) out.push_back({std::string(f.key), json_of(ref_of(f, a)), json_of(ref_of(f, b))});
+    if (!same(ref_of(f, a), ref_of(f, b)))
+      out.push_back({std::string(f.key), json_of(ref_of(f, a)), json_of(ref_of(f, b))});
   return out;
 }
 

@@ -52,8 +52,10 @@ std::string shell_quoted(const std::string& s) {
   if (is_plain_in_shell(s)) return s;
   std::string out = "'";
   for (const char c : s) {
-    if (c == '\'') out += "'\\''";
-    else out += c;
+    if (c == '\'')
+      out += "'\\''";
+    else
+      out += c;
   }
   return out + "'";
 }
@@ -80,11 +82,14 @@ std::string text_of_value(const RunConfig& c, const Field& f) {
 void apply_set(RunConfig& c, std::string_view assignment, std::vector<std::string>* given) {
   const size_t equals = assignment.find('=');
   if (equals == std::string_view::npos)
-    throw ConfigError(std::string(assignment), fmt::format("--set takes key=value, found \"{}\"", printable(assignment, 80)));
+    throw ConfigError(std::string(assignment),
+                      fmt::format("--set takes key=value, found \"{}\"", printable(assignment, 80)));
   const std::string key(trim(assignment.substr(0, equals)));
   const Field* f = find_field(key);
-  if (!f) set_field(c, key, nullptr);  // throws: unknown, or a section
-  else set_field(c, key, value_of_text(*f, assignment.substr(equals + 1)));
+  if (!f)
+    set_field(c, key, nullptr);  // throws: unknown, or a section
+  else
+    set_field(c, key, value_of_text(*f, assignment.substr(equals + 1)));
   if (given) given->push_back(key);
 }
 

@@ -1,5 +1,6 @@
 // Alpaca: {"instruction","input","output"}, optionally "system" and "history" (pairs of user and assistant); also with
-// Dolly's names "context" and "response", and self-instruct's "instances" (several inputs and outputs of an instruction).
+// Dolly's names "context" and "response", and self-instruct's "instances" (several inputs and outputs of an
+// instruction).
 #include "core/base/text.h"
 #include "core/data/formats.h"
 #include "core/data/row_fields.h"
@@ -38,8 +39,10 @@ class Alpaca : public DatasetFormat {
   }
   std::vector<Sample> read(const Json& row) const override {
     if (!has_text(row, "output") && has_list(row, "instances")) return read_instances(row);
-    const std::string_view output = first_text(row, {"output", "response"}), input = first_text(row, {"input", "context"});
-    return {sample(row, input.empty() ? "" : text_member(row, input), text_member(row, output.empty() ? "output" : output))};
+    const std::string_view output = first_text(row, {"output", "response"}),
+                           input = first_text(row, {"input", "context"});
+    return {sample(row, input.empty() ? "" : text_member(row, input),
+                   text_member(row, output.empty() ? "output" : output))};
   }
 
  private:
@@ -54,7 +57,8 @@ class Alpaca : public DatasetFormat {
   }
   static Sample sample(const Json& row, const std::string& input, std::string output) {
     Json messages = Json::array();
-    if (std::string system = optional_text(row, "system"); !trim(system).empty()) messages.push_back(turn("system", std::move(system)));
+    if (std::string system = optional_text(row, "system"); !trim(system).empty())
+      messages.push_back(turn("system", std::move(system)));
     add_history(row, messages);
     messages.push_back(turn("user", question_of(text_member(row, "instruction"), input)));
     messages.push_back(turn("assistant", std::move(output)));

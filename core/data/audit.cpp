@@ -34,7 +34,8 @@ class Findings {
 };
 
 bool is_end(const Tokenizer& t, int32_t id) {
-  return (t.eos && *t.eos == id) || std::find(t.stop_ids.begin(), t.stop_ids.end(), id) != t.stop_ids.end() || t.is_special(id);
+  return (t.eos && *t.eos == id) || std::find(t.stop_ids.begin(), t.stop_ids.end(), id) != t.stop_ids.end() ||
+         t.is_special(id);
 }
 
 // Looks at one sample's texts as they were given.
@@ -47,17 +48,20 @@ void look_at_sample(const Sample& s, size_t i, const std::set<std::string>& cont
     for (const Json& m : s.messages) {
       const auto& content = m["content"].get_ref<const std::string&>();
       look(content);
-      if (m["role"] == "assistant" && trim(content).empty() && !m.contains("tool_calls")) out.add("warning", "empty_answer", i);
+      if (m["role"] == "assistant" && trim(content).empty() && !m.contains("tool_calls"))
+        out.add("warning", "empty_answer", i);
     }
   } else if (s.kind == SampleKind::completion) {
     look(s.prompt + s.completion);
     if (trim(s.completion).empty()) out.add("warning", "empty_answer", i);
-    if (!s.prompt.empty() && (s.prompt.back() == ' ' || s.prompt.back() == '\t')) out.add("note", "prompt_ends_in_blank", i);
+    if (!s.prompt.empty() && (s.prompt.back() == ' ' || s.prompt.back() == '\t'))
+      out.add("note", "prompt_ends_in_blank", i);
   }
 }
 
 void look_at_document(const EncodedSample& e, size_t i, const Tokenizer& tokenizer, Findings& out) {
-  if (e.ids.size() >= 2 && tokenizer.bos && e.ids[0] == *tokenizer.bos && e.ids[1] == *tokenizer.bos) out.add("error", "doubled_bos", i);
+  if (e.ids.size() >= 2 && tokenizer.bos && e.ids[0] == *tokenizer.bos && e.ids[1] == *tokenizer.bos)
+    out.add("error", "doubled_bos", i);
   int32_t last = -1;
   for (const int32_t label : e.labels)
     if (label >= 0) last = label;
@@ -78,19 +82,25 @@ std::set<std::string> control_texts(const Tokenizer& tokenizer) {
 std::string sentence(const AuditFinding& f, double cut_share) {
   if (f.kind == "bad_rows") return fmt::format("{} rows cannot be read and are left out", f.count);
   if (f.kind == "dropped") return fmt::format("{} samples are left out: ", f.count);
-  if (f.kind == "truncated") return fmt::format("{} samples are cut to the longest text, {:.1f} % of all tokens are lost", f.count, 100 * cut_share);
-  if (f.kind == "missing_end") return fmt::format("{} samples end without the end token; the model may not learn to stop", f.count);
+  if (f.kind == "truncated")
+    return fmt::format("{} samples are cut to the longest text, {:.1f} % of all tokens are lost", f.count,
+                       100 * cut_share);
+  if (f.kind == "missing_end")
+    return fmt::format("{} samples end without the end token; the model may not learn to stop", f.count);
   if (f.kind == "doubled_bos") return fmt::format("{} samples begin with the start token twice", f.count);
   if (f.kind == "empty_answer") return fmt::format("{} samples have an empty answer", f.count);
-  if (f.kind == "control_token") return fmt::format("{} samples hold a control token of the model inside their text", f.count);
+  if (f.kind == "control_token")
+    return fmt::format("{} samples hold a control token of the model inside their text", f.count);
   if (f.kind == "duplicate") return fmt::format("{} samples repeat an earlier one", f.count);
-  if (f.kind == "prompt_ends_in_blank") return fmt::format("{} prompts end in a blank; ask the tuned model with the same blank", f.count);
+  if (f.kind == "prompt_ends_in_blank")
+    return fmt::format("{} prompts end in a blank; ask the tuned model with the same blank", f.count);
   return fmt::format("{} samples", f.count);
 }
 
 }  // namespace
 
-std::vector<AuditFinding> audit(const Dataset& data, const std::vector<EncodeOutcome>& encoded, const Tokenizer& tokenizer) {
+std::vector<AuditFinding> audit(const Dataset& data, const std::vector<EncodeOutcome>& encoded,
+                                const Tokenizer& tokenizer) {
   Findings out;
   const auto control = control_texts(tokenizer);
   std::map<std::string, int64_t> reasons;
@@ -102,7 +112,8 @@ std::vector<AuditFinding> audit(const Dataset& data, const std::vector<EncodeOut
     const auto& documents = encoded[i].documents;
     if (documents.empty()) {
       out.add("warning", "dropped", i);
-      ++reasons[encoded[i].dropped_reason.starts_with("no trainable") ? "no trainable token" : "longer than the longest text"];
+      ++reasons[encoded[i].dropped_reason.starts_with("no trainable") ? "no trainable token"
+                                                                      : "longer than the longest text"];
       continue;
     }
     int64_t kept = 0;

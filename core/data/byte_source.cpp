@@ -21,7 +21,8 @@ ByteSource::ByteSource(const std::string& path) : path_(path), buffer_(1 << 18) 
 bool ByteSource::fill() {
   at_ = 0;
   size_ = std::fread(buffer_.data(), 1, buffer_.size(), file_.get());
-  if (size_ == 0 && std::ferror(file_.get())) throw IoError(path_, printable(path_, 300) + ": cannot be read: " + std::strerror(errno));
+  if (size_ == 0 && std::ferror(file_.get()))
+    throw IoError(path_, printable(path_, 300) + ": cannot be read: " + std::strerror(errno));
   return size_ > 0;
 }
 
@@ -33,8 +34,10 @@ bool ByteSource::take_line(std::string& line, uint64_t max_bytes) {
   line.clear();
   bool fits = true;
   for (int c = next(); c >= 0 && c != '\n'; c = next()) {
-    if (line.size() < max_bytes) line += static_cast<char>(c);
-    else fits = fits && c == '\r' && peek() == '\n';
+    if (line.size() < max_bytes)
+      line += static_cast<char>(c);
+    else
+      fits = fits && c == '\r' && peek() == '\n';
   }
   if (!line.empty() && line.back() == '\r') line.pop_back();
   return fits;

@@ -1,5 +1,5 @@
-// Finding the assistant's words: templates may trim, rename and drop, so nothing is guessed from the text; marks are set
-// around the contents and the rendering with marks must be the plain one once they are taken out.
+// Finding the assistant's words: templates may trim, rename and drop, so nothing is guessed from the text; marks are
+// set around the contents and the rendering with marks must be the plain one once they are taken out.
 #include "core/data/chat_spans.h"
 
 #include <fmt/format.h>
@@ -15,7 +15,9 @@ constexpr std::string_view kOpen = "\xEF\xA2\xA0", kBegin = "\xEF\xA2\xA1", kEnd
 
 constexpr std::string_view kBlanks = " \t\r\n";
 
-struct Parts { std::string_view lead, core, trail; };
+struct Parts {
+  std::string_view lead, core, trail;
+};
 Parts parts_of(std::string_view s) {
   const size_t begin = std::min(s.find_first_not_of(kBlanks), s.size());
   const size_t end = s.find_last_not_of(kBlanks) + 1;  // npos + 1 = 0
@@ -26,7 +28,9 @@ Parts parts_of(std::string_view s) {
 size_t end_without_blanks(std::string_view s) { return s.find_last_not_of(kBlanks) + 1; }
 
 // A turn whose words can be marked: a text, and nothing else that the template might print instead.
-bool can_be_marked(const Json& m) { return !m.contains("tool_calls") && !parts_of(m["content"].get_ref<const std::string&>()).core.empty(); }
+bool can_be_marked(const Json& m) {
+  return !m.contains("tool_calls") && !parts_of(m["content"].get_ref<const std::string&>()).core.empty();
+}
 
 }  // namespace
 
@@ -130,8 +134,10 @@ std::vector<TurnSpan> ChatSpans::assistant_turns(const std::vector<bool>& wanted
     if (!begin) begin = turn_begin(turns[i]);
     if (!end) end = turn_end(turns[i]);
     if (!begin || !end || *begin > *end)
-      throw RunError(fmt::format("the chat template does not show where the answer in message {} begins and ends; set data.train_on to all "
-                                 "or use another data.template", turns[i] + 1));
+      throw RunError(fmt::format(
+          "the chat template does not show where the answer in message {} begins and ends; set data.train_on to all "
+          "or use another data.template",
+          turns[i] + 1));
     out.push_back({turns[i], *begin, *end});
   }
   return out;

@@ -21,7 +21,9 @@ std::string head_of(const std::string& path, size_t bytes) {
 
 // Kinds of files that are no text, by their first bytes.
 std::string known_binary(std::string_view head) {
-  struct Magic { std::string_view bytes, name; };
+  struct Magic {
+    std::string_view bytes, name;
+  };
   static constexpr std::array kMagics = {
       Magic{"\x1f\x8b", "is compressed (gzip); unpack it first"},
       Magic{"PK\x03\x04", "is a zip archive or a spreadsheet; unpack it, or save the sheet as CSV"},
@@ -75,9 +77,11 @@ Container container_of_objects(const std::string& path, uint64_t max_row_bytes) 
   if (last == first || !value.ended || !value.fits || !parses_as_object(value.text)) return Container::json_lines;
   in.skip_blanks();
   if (in.peek() < 0) return Container::json_object;
-  throw InputError(path, fmt::format("line {}", in.line()),
-                   fmt::format("holds several JSON values one after another, the first over lines {} to {}; write one object a "
-                               "line (JSON Lines) or put them into one list [ , ]", first, last));
+  throw InputError(
+      path, fmt::format("line {}", in.line()),
+      fmt::format("holds several JSON values one after another, the first over lines {} to {}; write one object a "
+                  "line (JSON Lines) or put them into one list [ , ]",
+                  first, last));
 }
 
 bool has_ending(const std::string& path, std::initializer_list<std::string_view> endings) {
@@ -100,7 +104,8 @@ Container container_of(const std::string& path, uint64_t max_row_bytes) {
     if (begin[0] == '{') return container_of_objects(path, max_row_bytes);
     // JSON Lines with a bad first line; the rows say what is wrong.
     if (has_ending(path, {".jsonl", ".ndjson"})) return Container::json_lines;
-    throw InputError(path, "byte 0", fmt::format("a JSON list or object is expected, found \"{}\"", printable(begin.substr(0, 20))));
+    throw InputError(path, "byte 0",
+                     fmt::format("a JSON list or object is expected, found \"{}\"", printable(begin.substr(0, 20))));
   }
   if (begin[0] == '{' && parses_as_object(trim(begin.substr(0, begin.find('\n'))))) return Container::json_lines;
   if (begin[0] == '[') {
@@ -113,11 +118,16 @@ Container container_of(const std::string& path, uint64_t max_row_bytes) {
 
 std::string_view container_name(Container c) {
   switch (c) {
-    case Container::json_array: return "JSON list";
-    case Container::json_lines: return "JSON Lines";
-    case Container::json_object: return "JSON object";
-    case Container::csv: return "CSV";
-    case Container::text: return "plain text";
+    case Container::json_array:
+      return "JSON list";
+    case Container::json_lines:
+      return "JSON Lines";
+    case Container::json_object:
+      return "JSON object";
+    case Container::csv:
+      return "CSV";
+    case Container::text:
+      return "plain text";
   }
   return "";
 }
@@ -125,11 +135,16 @@ std::string_view container_name(Container c) {
 void read_container(const std::string& path, Container container, uint64_t max_row_bytes, const RowSink& sink) {
   ByteSource in(path);
   switch (container) {
-    case Container::json_array: return read_json_array(in, max_row_bytes, sink);
-    case Container::json_lines: return read_json_lines(in, max_row_bytes, sink);
-    case Container::json_object: return read_json_object(in, max_row_bytes, sink);
-    case Container::csv: return read_csv(in, max_row_bytes, sink);
-    case Container::text: return read_plain_text(in, max_row_bytes, sink);
+    case Container::json_array:
+      return read_json_array(in, max_row_bytes, sink);
+    case Container::json_lines:
+      return read_json_lines(in, max_row_bytes, sink);
+    case Container::json_object:
+      return read_json_object(in, max_row_bytes, sink);
+    case Container::csv:
+      return read_csv(in, max_row_bytes, sink);
+    case Container::text:
+      return read_plain_text(in, max_row_bytes, sink);
   }
 }
 
@@ -141,7 +156,8 @@ void read_plain_text(ByteSource& in, uint64_t max_row_bytes, const RowSink& sink
     if (c == '\r' && in.peek() == '\n') continue;
     text += static_cast<char>(c);
   }
-  if (const auto bad = first_invalid_utf8(text)) throw InputError(in.path(), fmt::format("byte {}", *bad), not_utf8(text, *bad));
+  if (const auto bad = first_invalid_utf8(text))
+    throw InputError(in.path(), fmt::format("byte {}", *bad), not_utf8(text, *bad));
   if (const size_t nul = text.find('\0'); nul != std::string::npos)
     throw InputError(in.path(), fmt::format("byte {}", nul), "has NUL bytes: a binary file, not text");
   if (trim(text).empty()) return;
@@ -152,7 +168,9 @@ void read_plain_text(ByteSource& in, uint64_t max_row_bytes, const RowSink& sink
   sink(std::move(row));
 }
 
-std::string too_long(uint64_t max_row_bytes) { return fmt::format("is longer than the limit of {}", human_bytes(max_row_bytes)); }
+std::string too_long(uint64_t max_row_bytes) {
+  return fmt::format("is longer than the limit of {}", human_bytes(max_row_bytes));
+}
 
 std::string not_utf8(std::string_view text, size_t byte) {
   return fmt::format("not valid UTF-8 (byte {:#04x}); the text looks like Latin-1 or Windows-1252, save it as UTF-8",

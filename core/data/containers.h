@@ -22,8 +22,8 @@ struct RawRow {
 /// Takes rows in order; returns false when no more are wanted.
 using RowSink = std::function<bool(RawRow&&)>;
 
-/// Decides from the content, with the name only as a hint. Throws InputError for what is no text at all: UTF-16, binary,
-/// compressed, Parquet, an empty file, JSON values one after another that are not one a line.
+/// Decides from the content, with the name only as a hint. Throws InputError for what is no text at all: UTF-16,
+/// binary, compressed, Parquet, an empty file, JSON values one after another that are not one a line.
 Container container_of(const std::string& path, uint64_t max_row_bytes);
 std::string_view container_name(Container c);  // "JSON Lines", "CSV"...
 /// Reads all rows. Rows longer than `max_row_bytes` become problems. Throws InputError where the file as a whole cannot

@@ -26,9 +26,12 @@ End take_record(ByteSource& in, char separator, uint64_t max_bytes, std::vector<
     fits = fits && ++bytes <= max_bytes;
     if (!fits) fields.assign(1, "");  // passed over to its end, not kept
     if (quoted) {
-      if (c != '"') fields.back() += static_cast<char>(c);
-      else if (in.peek() == '"') fields.back() += static_cast<char>(in.next());
-      else quoted = false;
+      if (c != '"')
+        fields.back() += static_cast<char>(c);
+      else if (in.peek() == '"')
+        fields.back() += static_cast<char>(in.next());
+      else
+        quoted = false;
     } else if (c == '"' && fields.back().empty()) {
       quoted = true;
     } else if (c == separator) {
@@ -73,10 +76,12 @@ std::vector<std::string> header_of(ByteSource& in, char separator, uint64_t max_
 
 bool is_blank(const std::vector<std::string>& fields) { return fields.size() == 1 && trim(fields[0]).empty(); }
 
-std::string problem_of(End end, const std::vector<std::string>& names, const std::vector<std::string>& fields, uint64_t max_row_bytes) {
+std::string problem_of(End end, const std::vector<std::string>& names, const std::vector<std::string>& fields,
+                       uint64_t max_row_bytes) {
   if (end == End::endless_quote) return "a quote opened in this row is never closed";
   if (end == End::too_long) return "the row " + too_long(max_row_bytes);
-  if (fields.size() != names.size()) return fmt::format("has {} fields, the header names {}", fields.size(), names.size());
+  if (fields.size() != names.size())
+    return fmt::format("has {} fields, the header names {}", fields.size(), names.size());
   for (const auto& f : fields)
     if (const auto bad = first_invalid_utf8(f)) return not_utf8(f, *bad);
   return {};

@@ -15,8 +15,8 @@ namespace lorikeet {
 /// Where a sample came from, for messages and the table.
 struct SampleOrigin {
   std::string file;
-  int64_t line = 0;        // 1-based line (JSON Lines, CSV, text) or element number (JSON array)
-  bool in_array = false;   // line is an element number
+  int64_t line = 0;       // 1-based line (JSON Lines, CSV, text) or element number (JSON array)
+  bool in_array = false;  // line is an element number
 };
 /// "line 12" or "element 12".
 std::string place_of(const SampleOrigin& origin);
@@ -24,10 +24,10 @@ enum class SampleKind { chat, completion, text, tokens };
 struct Sample {
   SampleKind kind = SampleKind::chat;
   SampleOrigin origin;
-  Json messages;                       // chat: [{role, content, ...}], plus "train": false where a turn is not trained
-  Json tools;                          // chat: passed to the template when present
-  std::string prompt, completion;      // completion: trained on the completion; text: `completion` holds the text
-  std::vector<int32_t> ids, labels;    // tokens: as given; label -100 = none
+  Json messages;                     // chat: [{role, content, ...}], plus "train": false where a turn is not trained
+  Json tools;                        // chat: passed to the template when present
+  std::string prompt, completion;    // completion: trained on the completion; text: `completion` holds the text
+  std::vector<int32_t> ids, labels;  // tokens: as given; label -100 = none
 };
 struct BadRow {
   SampleOrigin origin;
@@ -60,7 +60,7 @@ const Registry<const DatasetFormat*>& dataset_formats();
 
 struct DatasetOptions {
   std::string format = "auto";
-  int64_t limit = 0;             // rows, 0 = all
+  int64_t limit = 0;               // rows, 0 = all
   std::string system_prompt = {};  // put before chats that have no system message
   uint64_t max_line_bytes = 64u << 20;
 };

@@ -37,8 +37,11 @@ void refuse_preferences(const std::vector<const Json*>& rows, const std::string&
   for (const Json* row : rows)
     if (std::string k = preference_kind(*row); !k.empty()) ++count, kind = std::move(k);
   if (count * 2 >= rows.size() && count > 0)
-    throw InputError(file, "", fmt::format("holds {}; this version trains on answers, not on preferences. Setting data.format reads "
-                                           "only the columns of that format", kind));
+    throw InputError(
+        file, "",
+        fmt::format("holds {}; this version trains on answers, not on preferences. Setting data.format reads "
+                    "only the columns of that format",
+                    kind));
 }
 
 // Drops "text" where a richer shape claims the rows too.
@@ -53,15 +56,19 @@ void let_text_stand_back(std::vector<Claim>& claims) {
   std::string keys, known;
   for (const Json* row : rows)
     for (const auto& [key, value] : row->items())
-      if (seen.size() < 12 && seen.insert(key).second) keys += fmt::format("{}\"{}\"", keys.empty() ? "" : ", ", printable(key, 40));
+      if (seen.size() < 12 && seen.insert(key).second)
+        keys += fmt::format("{}\"{}\"", keys.empty() ? "" : ", ", printable(key, 40));
   for (const auto& [name, format] : dataset_formats().entries())
     known += fmt::format("{}{} ({})", known.empty() ? "" : ", ", name, format->needs());
-  throw InputError(file, "", fmt::format("has rows of no known shape: their keys are {}; known: {}", keys.empty() ? "none" : keys, known));
+  throw InputError(
+      file, "",
+      fmt::format("has rows of no known shape: their keys are {}; known: {}", keys.empty() ? "none" : keys, known));
 }
 
 [[noreturn]] void refuse_two(const std::vector<Claim>& claims, size_t rows, const std::string& file) {
   std::string all;
-  for (const auto& c : claims) all += fmt::format("{}{} ({} in {} of {} rows)", all.empty() ? "" : " and ", c.format->name(), c.why, c.rows, rows);
+  for (const auto& c : claims)
+    all += fmt::format("{}{} ({} in {} of {} rows)", all.empty() ? "" : " and ", c.format->name(), c.why, c.rows, rows);
   throw InputError(file, "", fmt::format("could be read as {}; choose one with data.format", all));
 }
 
@@ -70,7 +77,8 @@ void let_text_stand_back(std::vector<Claim>& claims) {
 std::string preference_kind(const Json& row) {
   if (member(row, "chosen") && member(row, "rejected")) return "preference pairs (\"chosen\" and \"rejected\")";
   const Json* label = member(row, "label") ? member(row, "label") : member(row, "kto_tag");
-  const bool answered = has_list(row, "messages") || has_list(row, "conversations") || (member(row, "prompt") && member(row, "completion"));
+  const bool answered = has_list(row, "messages") || has_list(row, "conversations") ||
+                        (member(row, "prompt") && member(row, "completion"));
   if (label && label->is_boolean() && answered) return "answers marked good or bad (a true or false \"label\")";
   return {};
 }

@@ -40,8 +40,8 @@ void train_range(const std::vector<TokenPiece>& pieces, size_t begin, size_t end
 
 // The end-of-turn mark behind an answer: the special token right there, else a stop token behind blanks, else what the
 // template prints up to the end of the turn (a mark that the tokenizer knows as plain text).
-void train_turn_end(const ChatSpans& spans, const TurnSpan& turn, std::string_view text, const std::vector<TokenPiece>& pieces,
-                    const Tokenizer& tokenizer, std::vector<bool>& trained) {
+void train_turn_end(const ChatSpans& spans, const TurnSpan& turn, std::string_view text,
+                    const std::vector<TokenPiece>& pieces, const Tokenizer& tokenizer, std::vector<bool>& trained) {
   size_t first = 0;
   while (first < pieces.size() && pieces[first].begin < turn.end) ++first;
   if (first > 0 && is_stop(tokenizer, pieces[first - 1].id)) return;  // a generation block may hold it already
@@ -80,7 +80,8 @@ Json messages_for(const Sample& s, const ChatTemplate& chat) {
     m.erase("train");
     if (m.contains("tool_calls") && !knows_calls) {
       std::string text = m["content"].get<std::string>();
-      for (const Json& call : m["tool_calls"]) text += (text.empty() ? "" : "\n") + dump_json(call.contains("function") ? call["function"] : call);
+      for (const Json& call : m["tool_calls"])
+        text += (text.empty() ? "" : "\n") + dump_json(call.contains("function") ? call["function"] : call);
       m["content"] = text;
       m.erase("tool_calls");
     }
@@ -89,7 +90,8 @@ Json messages_for(const Sample& s, const ChatTemplate& chat) {
   return out;
 }
 
-Tokens tokens_of_chat(const Sample& s, const Tokenizer& tokenizer, const ChatTemplate& chat, const EncodeSettings& settings) {
+Tokens tokens_of_chat(const Sample& s, const Tokenizer& tokenizer, const ChatTemplate& chat,
+                      const EncodeSettings& settings) {
   Json variables = settings.template_variables.is_object() ? settings.template_variables : Json::object();
   variables["messages"] = messages_for(s, chat);
   if (!s.tools.is_null()) variables["tools"] = s.tools;
@@ -127,7 +129,8 @@ void end_document(Tokens& tokens, const Tokenizer& tokenizer) {
 
 Tokens tokens_of_text(const Sample& s, const Tokenizer& tokenizer) {
   Tokens out;
-  for (const auto& p : tokenizer.encode_pieces(s.completion, {.parse_special = true, .add_special = true})) out.add(p.id, true);
+  for (const auto& p : tokenizer.encode_pieces(s.completion, {.parse_special = true, .add_special = true}))
+    out.add(p.id, true);
   end_document(out, tokenizer);
   return out;
 }
@@ -137,7 +140,8 @@ Tokens tokens_of_completion(const Sample& s, const Tokenizer& tokenizer, bool tr
   const std::string text = s.prompt + s.completion;
   const EncodeOptions with_special{.parse_special = true, .add_special = true};
   const auto pieces = tokenizer.encode_pieces(text, with_special);
-  const bool straddles = std::any_of(pieces.begin(), pieces.end(), [&](const TokenPiece& p) { return p.begin < boundary && p.end > boundary; });
+  const bool straddles = std::any_of(pieces.begin(), pieces.end(),
+                                     [&](const TokenPiece& p) { return p.begin < boundary && p.end > boundary; });
   Tokens out;
   if (!straddles) {
     for (const auto& p : pieces) {
@@ -146,9 +150,11 @@ Tokens tokens_of_completion(const Sample& s, const Tokenizer& tokenizer, bool tr
     }
   } else {
     auto prompt = tokenizer.encode_pieces(s.prompt, with_special);
-    while (!prompt.empty() && prompt.back().begin == prompt.back().end && is_stop(tokenizer, prompt.back().id)) prompt.pop_back();
+    while (!prompt.empty() && prompt.back().begin == prompt.back().end && is_stop(tokenizer, prompt.back().id))
+      prompt.pop_back();
     for (const auto& p : prompt) out.add(p.id, train_on_all);
-    for (const auto& p : tokenizer.encode_pieces(s.completion, {.parse_special = true, .add_special = false})) out.add(p.id, true);
+    for (const auto& p : tokenizer.encode_pieces(s.completion, {.parse_special = true, .add_special = false}))
+      out.add(p.id, true);
   }
   end_document(out, tokenizer);
   if (!out.ids.empty() && tokenizer.eos && out.ids.back() == *tokenizer.eos) out.trained.back() = true;
@@ -159,14 +165,16 @@ void check_ids(const Sample& s, const Tokenizer& tokenizer) {
   const auto check = [&](const std::vector<int32_t>& ids, const char* what) {
     for (size_t t = 0; t < ids.size(); ++t)
       if (ids[t] >= tokenizer.vocab_size())
-        throw InputError(s.origin.file, place_of(s.origin), fmt::format("{}[{}] is {}, but the model's vocabulary ends at {}", what, t, ids[t],
-                                                                       tokenizer.vocab_size() - 1));
+        throw InputError(s.origin.file, place_of(s.origin),
+                         fmt::format("{}[{}] is {}, but the model's vocabulary ends at {}", what, t, ids[t],
+                                     tokenizer.vocab_size() - 1));
   };
   check(s.ids, "input_ids");
   check(s.labels, "labels");
 }
 
-EncodedSample document(const std::vector<int32_t>& ids, const std::vector<int32_t>& labels, size_t begin, size_t end, size_t sample) {
+EncodedSample document(const std::vector<int32_t>& ids, const std::vector<int32_t>& labels, size_t begin, size_t end,
+                       size_t sample) {
   EncodedSample e;
   e.sample = sample;
   e.original_tokens = static_cast<int64_t>(ids.size());
@@ -178,7 +186,8 @@ EncodedSample document(const std::vector<int32_t>& ids, const std::vector<int32_
   return e;
 }
 
-EncodeOutcome cut_to_length(const std::vector<int32_t>& ids, const std::vector<int32_t>& labels, size_t sample, const EncodeSettings& settings) {
+EncodeOutcome cut_to_length(const std::vector<int32_t>& ids, const std::vector<int32_t>& labels, size_t sample,
+                            const EncodeSettings& settings) {
   EncodeOutcome out;
   const size_t longest = static_cast<size_t>(std::max<int64_t>(settings.max_length, 1)), all = ids.size();
   if (all > longest && settings.on_long == "drop") {
@@ -205,18 +214,24 @@ int64_t EncodedSample::target_tokens() const {
   return n;
 }
 
-EncodeOutcome encode_sample(const Sample& s, size_t index, const Tokenizer& tokenizer, const ChatTemplate* chat, const EncodeSettings& settings) {
+EncodeOutcome encode_sample(const Sample& s, size_t index, const Tokenizer& tokenizer, const ChatTemplate* chat,
+                            const EncodeSettings& settings) {
   if (s.kind == SampleKind::tokens) {
     check_ids(s, tokenizer);
     return cut_to_length(s.ids, s.labels, index, settings);
   }
   if (s.kind == SampleKind::chat && !chat)
-    throw InputError(s.origin.file, place_of(s.origin), "the rows are conversations, but the model has no chat template; set data.template to chatml, alpaca or a .jinja file");
+    throw InputError(s.origin.file, place_of(s.origin),
+                     "the rows are conversations, but the model has no chat template; set data.template to chatml, "
+                     "alpaca or a .jinja file");
   Tokens tokens;
   try {
-    if (s.kind == SampleKind::chat) tokens = tokens_of_chat(s, tokenizer, *chat, settings);
-    else if (s.kind == SampleKind::completion) tokens = tokens_of_completion(s, tokenizer, settings.train_on_all);
-    else tokens = tokens_of_text(s, tokenizer);
+    if (s.kind == SampleKind::chat)
+      tokens = tokens_of_chat(s, tokenizer, *chat, settings);
+    else if (s.kind == SampleKind::completion)
+      tokens = tokens_of_completion(s, tokenizer, settings.train_on_all);
+    else
+      tokens = tokens_of_text(s, tokenizer);
   } catch (const Error& e) {
     throw InputError(s.origin.file, place_of(s.origin), e.what());
   }

@@ -12,11 +12,11 @@
 namespace lorikeet {
 
 struct EncodeSettings {
-  bool train_on_all = false;     // data.train_on = all
+  bool train_on_all = false;  // data.train_on = all
   int64_t max_length = 1024;
   std::string on_long = "truncate";  // truncate | drop | split
-  Json template_variables;       // bos_token, eos_token ... strings
-  double now = 1735689600;       // strftime_now of the template (1 January 2025): the tokens must not depend on the day
+  Json template_variables;           // bos_token, eos_token ... strings
+  double now = 1735689600;  // strftime_now of the template (1 January 2025): the tokens must not depend on the day
 };
 /// One document ready for a batch. trained[t] says whether token t is a target; labels follow the contract
 /// (labels[t] = ids[t] where trained, else -100; labels[0] = -100).
@@ -36,11 +36,18 @@ struct EncodeOutcome {
 /// headers are not), of a completion all that follows the prompt, of a text everything. A completion and a text end in
 /// the end token, a truncated one does not; both begin as the tokenizer begins a text (BOS). Where a token would reach
 /// from the prompt into the completion the two are tokenised apart, as they are when the prompt is used later.
-/// Throws InputError (template refusals, raise_exception, ids outside the vocabulary) naming file and line of the sample.
-EncodeOutcome encode_sample(const Sample& s, size_t index, const Tokenizer& tokenizer, const ChatTemplate* chat, const EncodeSettings& settings);
+/// Throws InputError (template refusals, raise_exception, ids outside the vocabulary) naming file and line of the
+/// sample.
+EncodeOutcome encode_sample(const Sample& s, size_t index, const Tokenizer& tokenizer, const ChatTemplate* chat,
+                            const EncodeSettings& settings);
 
 /// Token view of one document for `data --show` and the Data page.
-struct ShownToken { std::string text; int32_t id; bool trained; bool special; };
+struct ShownToken {
+  std::string text;
+  int32_t id;
+  bool trained;
+  bool special;
+};
 std::vector<ShownToken> show_tokens(const EncodedSample& e, const Tokenizer& tokenizer);
 
 /// Problems of a whole set (bad rows, rows without a target, missing end token, doubled BOS, share truncated, empty and
@@ -48,8 +55,9 @@ std::vector<ShownToken> show_tokens(const EncodedSample& e, const Tokenizer& tok
 struct AuditFinding {
   std::string severity, kind, text;  // severity: error | warning | note
   int64_t count = 0;
-  std::vector<size_t> samples;       // first 20 sample indexes
+  std::vector<size_t> samples;  // first 20 sample indexes
 };
-std::vector<AuditFinding> audit(const Dataset& data, const std::vector<EncodeOutcome>& encoded, const Tokenizer& tokenizer);
+std::vector<AuditFinding> audit(const Dataset& data, const std::vector<EncodeOutcome>& encoded,
+                                const Tokenizer& tokenizer);
 
 }  // namespace lorikeet

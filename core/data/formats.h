@@ -1,5 +1,5 @@
-/// The row shapes, one file each. To add one: write data/<format>.cpp with its function, declare it here and add one line
-/// to dataset_formats.cpp.
+/// The row shapes, one file each. To add one: write data/<format>.cpp with its function, declare it here and add one
+/// line to dataset_formats.cpp.
 #pragma once
 #include "core/data/dataset.h"
 

@@ -23,12 +23,16 @@ bool holds_several_values(std::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (in_string) {
-      if (c == '\\') ++i;
-      else if (c == '"') in_string = false;
+      if (c == '\\')
+        ++i;
+      else if (c == '"')
+        in_string = false;
       continue;
     }
-    if (c == '"') in_string = true;
-    else if (c == '{' || c == '[') ++depth;
+    if (c == '"')
+      in_string = true;
+    else if (c == '{' || c == '[')
+      ++depth;
     else if ((c == '}' || c == ']') && --depth == 0) {
       const std::string_view rest = trim(text.substr(i + 1));
       return !rest.empty() && (rest[0] == '{' || rest[0] == '[');
@@ -41,7 +45,9 @@ bool holds_several_values(std::string_view text) {
   throw InputError(in.path(), fmt::format("line {}", in.line()), message);
 }
 
-std::string shown(int c) { return c < 0 ? "the end of the file" : fmt::format("\"{}\"", printable(std::string(1, static_cast<char>(c)))); }
+std::string shown(int c) {
+  return c < 0 ? "the end of the file" : fmt::format("\"{}\"", printable(std::string(1, static_cast<char>(c))));
+}
 
 }  // namespace
 
@@ -56,12 +62,17 @@ TakenValue take_json_value(ByteSource& in, uint64_t max_bytes) {
       return out;
     }
     in.next();
-    if (out.text.size() < max_bytes) out.text += static_cast<char>(c);
-    else out.fits = false;
+    if (out.text.size() < max_bytes)
+      out.text += static_cast<char>(c);
+    else
+      out.fits = false;
     if (in_string) {
-      if (escaped) escaped = false;
-      else if (c == '\\') escaped = true;
-      else if (c == '"') in_string = false;
+      if (escaped)
+        escaped = false;
+      else if (c == '\\')
+        escaped = true;
+      else if (c == '"')
+        in_string = false;
     } else if (c == '"') {
       in_string = true;
     } else if (c == '{' || c == '[') {
@@ -91,7 +102,8 @@ RawRow row_of_json(std::string_view text, SampleOrigin origin) {
       row.value = nullptr;
     }
   } catch (const InputError& e) {
-    row.problem = holds_several_values(text) ? "holds several JSON values on one line; write one object a line" : e.what();
+    row.problem =
+        holds_several_values(text) ? "holds several JSON values on one line; write one object a line" : e.what();
   }
   return row;
 }
@@ -103,7 +115,8 @@ void read_json_lines(ByteSource& in, uint64_t max_row_bytes, const RowSink& sink
     const bool fits = in.take_line(line, max_row_bytes);
     const std::string_view text = trim(line);
     if (text.empty()) continue;
-    RawRow row = fits ? row_of_json(text, std::move(origin)) : RawRow{std::move(origin), nullptr, "the line " + too_long(max_row_bytes)};
+    RawRow row = fits ? row_of_json(text, std::move(origin))
+                      : RawRow{std::move(origin), nullptr, "the line " + too_long(max_row_bytes)};
     if (!sink(std::move(row))) return;
   }
 }
@@ -121,18 +134,24 @@ void read_json_array(ByteSource& in, uint64_t max_row_bytes, const RowSink& sink
       refuse(in, fmt::format("element {} of the list is expected, found {}", element, shown(c)));
     const TakenValue value = take_json_value(in, max_row_bytes);
     if (!value.ended)
-      throw InputError(in.path(), fmt::format("line {}", line), fmt::format("element {} of the list does not end; the file is cut off or a bracket or quote is missing", element));
+      throw InputError(
+          in.path(), fmt::format("line {}", line),
+          fmt::format("element {} of the list does not end; the file is cut off or a bracket or quote is missing",
+                      element));
     SampleOrigin origin{in.path(), element, true};
-    RawRow row = value.fits ? row_of_json(value.text, std::move(origin)) : RawRow{std::move(origin), nullptr, "the element " + too_long(max_row_bytes)};
+    RawRow row = value.fits ? row_of_json(value.text, std::move(origin))
+                            : RawRow{std::move(origin), nullptr, "the element " + too_long(max_row_bytes)};
     if (!row.problem.empty()) row.problem = fmt::format("at line {}: {}", line, row.problem);
     if (!sink(std::move(row))) return;
     in.skip_blanks();
     const int c = in.next();
-    if (c != ',' && c != ']') refuse(in, fmt::format("\",\" or \"]\" is expected after element {} of the list, found {}", element, shown(c)));
+    if (c != ',' && c != ']')
+      refuse(in, fmt::format("\",\" or \"]\" is expected after element {} of the list, found {}", element, shown(c)));
     more = c == ',';
   }
   in.skip_blanks();
-  if (in.peek() >= 0) refuse(in, fmt::format("the list has ended, but {} follows; a file holds one list", shown(in.peek())));
+  if (in.peek() >= 0)
+    refuse(in, fmt::format("the list has ended, but {} follows; a file holds one list", shown(in.peek())));
 }
 
 void read_json_object(ByteSource& in, uint64_t max_row_bytes, const RowSink& sink) {

@@ -33,7 +33,8 @@ std::vector<const Json*> replies_of(const Json& node) {
 
 // Depth is bounded by the JSON reader's limit on nesting.
 void follow(const Json& node, Json messages, std::vector<Sample>& out) {
-  messages.push_back(messages_of(Json::array({Json{{"role", text_member(node, "role")}, {"content", text_member(node, "text")}}}), "replies")[0]);
+  messages.push_back(messages_of(
+      Json::array({Json{{"role", text_member(node, "role")}, {"content", text_member(node, "text")}}}), "replies")[0]);
   const bool answered = messages.back()["role"] == "assistant";
   auto next = replies_of(node);
   if (!answered && next.size() > 1) {

@@ -10,19 +10,22 @@
 namespace lorikeet {
 namespace {
 
-struct RoleName { std::string_view name, role; };
+struct RoleName {
+  std::string_view name, role;
+};
 constexpr std::array kRoles = {
-    RoleName{"system", "system"},      RoleName{"developer", "system"},        RoleName{"user", "user"},
-    RoleName{"human", "user"},         RoleName{"prompter", "user"},           RoleName{"assistant", "assistant"},
-    RoleName{"gpt", "assistant"},      RoleName{"bot", "assistant"},           RoleName{"chatgpt", "assistant"},
-    RoleName{"model", "assistant"},    RoleName{"function_call", "assistant"}, RoleName{"tool", "tool"},
-    RoleName{"observation", "tool"},   RoleName{"function", "tool"},           RoleName{"ipython", "tool"},
+    RoleName{"system", "system"},    RoleName{"developer", "system"},        RoleName{"user", "user"},
+    RoleName{"human", "user"},       RoleName{"prompter", "user"},           RoleName{"assistant", "assistant"},
+    RoleName{"gpt", "assistant"},    RoleName{"bot", "assistant"},           RoleName{"chatgpt", "assistant"},
+    RoleName{"model", "assistant"},  RoleName{"function_call", "assistant"}, RoleName{"tool", "tool"},
+    RoleName{"observation", "tool"}, RoleName{"function", "tool"},           RoleName{"ipython", "tool"},
 };
 
 std::string_view role_of(std::string_view name, const std::string& place) {
   for (const auto& r : kRoles)
     if (r.name == name) return r.role;
-  refuse_row(fmt::format("{} has the role \"{}\"; known are system, user, assistant and tool", place, printable(name, 40)));
+  refuse_row(
+      fmt::format("{} has the role \"{}\"; known are system, user, assistant and tool", place, printable(name, 40)));
 }
 
 // A text, null, or a list of parts {"type":"text","text":...}.
@@ -33,9 +36,12 @@ std::string content_of(const Json* content, const std::string& place) {
   std::string out;
   for (const Json& part : *content) {
     const std::string type = part.is_object() ? optional_text(part, "type") : "";
-    if (part.is_string()) out += part.get<std::string>();
-    else if (type == "text" || type == "input_text" || type == "output_text") out += text_member(part, "text");
-    else refuse_row(fmt::format("{} has a part of type \"{}\"; only text can be trained on", place, printable(type, 40)));
+    if (part.is_string())
+      out += part.get<std::string>();
+    else if (type == "text" || type == "input_text" || type == "output_text")
+      out += text_member(part, "text");
+    else
+      refuse_row(fmt::format("{} has a part of type \"{}\"; only text can be trained on", place, printable(type, 40)));
   }
   return out;
 }
@@ -62,8 +68,10 @@ Json tool_calls_of(const Json& calls, const std::string& place) {
     Json c = call;
     Json f = named;
     if (const Json* arguments = member(named, "arguments")) f["arguments"] = parsed_arguments(*arguments);
-    if (function) c["function"] = std::move(f);
-    else c = {{"type", "function"}, {"function", std::move(f)}};
+    if (function)
+      c["function"] = std::move(f);
+    else
+      c = {{"type", "function"}, {"function", std::move(f)}};
     out.push_back(std::move(c));
   }
   return out;
@@ -106,16 +114,19 @@ Json message_of(const Json& turn, const std::string& place) {
   if (with_value) content = member(turn, "value");
   const Json* calls = member(turn, "tool_calls");
   const bool has_calls = calls && calls->is_array() && !calls->empty();
-  if (!content && !has_calls) refuse_row(fmt::format("{} has no \"{}\"", place, role_key == "from" ? "value" : "content"));
+  if (!content && !has_calls)
+    refuse_row(fmt::format("{} has no \"{}\"", place, role_key == "from" ? "value" : "content"));
 
   Json m = Json::object();
   m["role"] = role_of(given, place);
   m["content"] = content_of(content, place);
-  if (has_calls) m["tool_calls"] = tool_calls_of(*calls, place);
-  else if (given == "function_call") take_function_call(m);
+  if (has_calls)
+    m["tool_calls"] = tool_calls_of(*calls, place);
+  else if (given == "function_call")
+    take_function_call(m);
   for (const auto& [key, value] : turn.items())
-    if (key != role_key && key != "content" && key != "tool_calls" && key != "train" && key != "weight" && !value.is_null() &&
-        !(with_value && key == "value"))
+    if (key != role_key && key != "content" && key != "tool_calls" && key != "train" && key != "weight" &&
+        !value.is_null() && !(with_value && key == "value"))
       m[key] = value;  // name, tool_call_id, reasoning_content...: what a template may ask for
   if (!is_trained(turn, place)) m["train"] = false;
   return m;

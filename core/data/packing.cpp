@@ -1,6 +1,6 @@
-// Rows from documents: best fit by up to three documents at a time over a window, windows drawn in the order of the epoch,
-// so that rows mix anew each epoch while no document is cut, lost or doubled. Best fit decreasing leaves the documents of
-// middle length for last, where they fit nothing: it filled the sample project's rows to less than 97 %.
+// Rows from documents: best fit by up to three documents at a time over a window, windows drawn in the order of the
+// epoch, so that rows mix anew each epoch while no document is cut, lost or doubled. Best fit decreasing leaves the
+// documents of middle length for last, where they fit nothing: it filled the sample project's rows to less than 97 %.
 #include "core/data/packing.h"
 
 #include <algorithm>
@@ -26,7 +26,9 @@ struct OpenRow {
   int64_t tokens = 0;
 };
 
-int64_t length_of(const std::vector<EncodedSample>& documents, uint32_t d) { return static_cast<int64_t>(documents[d].ids.size()); }
+int64_t length_of(const std::vector<EncodedSample>& documents, uint32_t d) {
+  return static_cast<int64_t>(documents[d].ids.size());
+}
 
 // The documents of a window by length, taken out one by one in the order they were put in.
 class Pool {
@@ -51,8 +53,8 @@ class Pool {
     auto after = by_length_.upper_bound(room);
     return after == by_length_.begin() ? 0 : std::prev(after)->first;
   }
-  /// Up to three lengths whose sum comes nearest to `room` from below; fewer where that is as good. Three are tried only
-  /// where two leave a gap and few lengths are about: with many, two nearly always meet the room.
+  /// Up to three lengths whose sum comes nearest to `room` from below; fewer where that is as good. Three are tried
+  /// only where two leave a gap and few lengths are about: with many, two nearly always meet the room.
   std::vector<int64_t> best_fill(int64_t room) const {
     Fill best = best_two(room, 0);
     if (const int64_t one = best_one(room); one >= best.sum) best = {one, {one}};
@@ -88,8 +90,10 @@ class Pool {
       const bool there = low == high ? left(low) >= 2 : left(low) >= 1 && left(high) >= 1;
       if (there && sum <= room && sum > best.sum) best = {sum, {high->first, low->first}};
       if (low == high || best.sum == room) break;
-      if (sum <= room) ++low;
-      else --high;
+      if (sum <= room)
+        ++low;
+      else
+        --high;
     }
     return best;
   }
@@ -100,7 +104,8 @@ class Pool {
 
 // The lengths in the order in which rows are begun and roughly filled: what takes more than half a row first, longest
 // first, for it is hardest to place; the rest as drawn, so that the mix of lengths stays the same to the end.
-std::vector<int64_t> lengths_in_turn(const std::vector<EncodedSample>& documents, const std::vector<uint32_t>& window, int64_t row_length) {
+std::vector<int64_t> lengths_in_turn(const std::vector<EncodedSample>& documents, const std::vector<uint32_t>& window,
+                                     int64_t row_length) {
   std::vector<int64_t> out;
   for (const uint32_t d : window) out.push_back(length_of(documents, d));
   const auto large = std::stable_partition(out.begin(), out.end(), [&](int64_t l) { return l * 2 > row_length; });
@@ -109,7 +114,8 @@ std::vector<int64_t> lengths_in_turn(const std::vector<EncodedSample>& documents
 }
 
 // Rows one after another: documents as drawn while there is room for many, then those that fill the rest best.
-std::vector<OpenRow> fill_rows(const std::vector<EncodedSample>& documents, const std::vector<uint32_t>& window, int64_t row_length) {
+std::vector<OpenRow> fill_rows(const std::vector<EncodedSample>& documents, const std::vector<uint32_t>& window,
+                               int64_t row_length) {
   std::vector<OpenRow> rows;
   Pool pool(documents, window);
   std::map<int64_t, size_t> ahead;  // documents taken out of turn, by length: their turn is passed over
@@ -147,7 +153,8 @@ std::vector<OpenRow> fill_rows(const std::vector<EncodedSample>& documents, cons
   return rows;
 }
 
-std::vector<Row> pack(const std::vector<EncodedSample>& documents, const std::vector<uint32_t>& order, int64_t row_length) {
+std::vector<Row> pack(const std::vector<EncodedSample>& documents, const std::vector<uint32_t>& order,
+                      int64_t row_length) {
   std::vector<Row> out;
   std::vector<uint32_t> window;
   for (size_t next = 0; next < order.size();) {
@@ -157,8 +164,10 @@ std::vector<Row> pack(const std::vector<EncodedSample>& documents, const std::ve
     window.clear();
     for (auto& row : rows) {
       const bool filled = static_cast<double>(row.tokens) >= kWellFilled * static_cast<double>(row_length);
-      if (last || filled || window.size() + row.documents.size() > kCarried) out.push_back(std::move(row.documents));
-      else window.insert(window.end(), row.documents.begin(), row.documents.end());
+      if (last || filled || window.size() + row.documents.size() > kCarried)
+        out.push_back(std::move(row.documents));
+      else
+        window.insert(window.end(), row.documents.begin(), row.documents.end());
     }
   }
   return out;
@@ -204,7 +213,8 @@ double fill_share(const std::vector<EncodedSample>& documents, const std::vector
   return all > 0 ? static_cast<double>(used) / all : 0;
 }
 
-TokenBatch collate(const std::vector<EncodedSample>& documents, const std::vector<Row>& rows, size_t first, size_t count) {
+TokenBatch collate(const std::vector<EncodedSample>& documents, const std::vector<Row>& rows, size_t first,
+                   size_t count) {
   TokenBatch batch;
   batch.document_starts.push_back(0);
   for (size_t r = first; r < std::min(first + count, rows.size()); ++r)

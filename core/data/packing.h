@@ -16,6 +16,7 @@ std::vector<Row> make_rows(const std::vector<EncodedSample>& documents, int64_t 
 /// Tokens used / tokens of all rows.
 double fill_share(const std::vector<EncodedSample>& documents, const std::vector<Row>& rows, int64_t row_length);
 /// Rows one after another as one batch without padding; positions restart at each document.
-TokenBatch collate(const std::vector<EncodedSample>& documents, const std::vector<Row>& rows, size_t first, size_t count);
+TokenBatch collate(const std::vector<EncodedSample>& documents, const std::vector<Row>& rows, size_t first,
+                   size_t count);
 
 }  // namespace lorikeet

@@ -10,11 +10,14 @@
 namespace lorikeet {
 namespace {
 
-struct Columns { std::string_view prompt, completion; };
+struct Columns {
+  std::string_view prompt, completion;
+};
 constexpr std::array kColumns = {Columns{"prompt", "completion"}, Columns{"context", "target"}};
 
 bool has_both(const Json& row, const Columns& c) {
-  return (has_text(row, c.prompt) && has_text(row, c.completion)) || (has_list(row, c.prompt) && has_list(row, c.completion));
+  return (has_text(row, c.prompt) && has_text(row, c.completion)) ||
+         (has_list(row, c.prompt) && has_list(row, c.completion));
 }
 
 bool has_tool_call(const Json& row) {
@@ -58,11 +61,13 @@ class PromptCompletion : public DatasetFormat {
       if (p->is_string() && q->is_string()) return {completion_sample(p->get<std::string>(), q->get<std::string>())};
       return {conversation(row, c)};
     }
-    if (has_tool_call(row)) return {completion_sample(text_member(row, "prompt"), dump_json(*member(row, "tool_call")))};
+    if (has_tool_call(row))
+      return {completion_sample(text_member(row, "prompt"), dump_json(*member(row, "tool_call")))};
     const Columns& c = member(row, "target") ? kColumns[1] : kColumns[0];
     text_member(row, c.prompt);  // these say what is missing
     text_member(row, c.completion);
-    refuse_row(fmt::format("\"{}\" and \"{}\" are neither both texts nor both lists of messages", c.prompt, c.completion));
+    refuse_row(
+        fmt::format("\"{}\" and \"{}\" are neither both texts nor both lists of messages", c.prompt, c.completion));
   }
 };
 

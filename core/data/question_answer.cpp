@@ -9,7 +9,9 @@
 namespace lorikeet {
 namespace {
 
-struct Columns { std::string_view question, answer; };
+struct Columns {
+  std::string_view question, answer;
+};
 constexpr std::array kColumns = {Columns{"question", "answer"}, Columns{"query", "response"}};
 
 class QuestionAnswer : public DatasetFormat {
@@ -18,11 +20,14 @@ class QuestionAnswer : public DatasetFormat {
   std::string_view needs() const override { return "\"question\" and \"answer\""; }
   std::optional<std::string> recognises(const Json& row) const override {
     for (const auto& c : kColumns)
-      if (has_text(row, c.question) && has_text(row, c.answer)) return fmt::format("\"{}\" and \"{}\" keys", c.question, c.answer);
+      if (has_text(row, c.question) && has_text(row, c.answer))
+        return fmt::format("\"{}\" and \"{}\" keys", c.question, c.answer);
     return std::nullopt;
   }
   std::vector<Sample> read(const Json& row) const override {
-    const Columns& c = member(row, kColumns[0].question) ? kColumns[0] : member(row, kColumns[1].question) ? kColumns[1] : kColumns[0];
+    const Columns& c = member(row, kColumns[0].question)   ? kColumns[0]
+                       : member(row, kColumns[1].question) ? kColumns[1]
+                                                           : kColumns[0];
     Json messages = Json::array();
     messages.push_back({{"role", "user"}, {"content", text_member(row, c.question)}});
     messages.push_back({{"role", "assistant"}, {"content", text_member(row, c.answer)}});

@@ -41,7 +41,8 @@ std::vector<std::string> all_files(const std::vector<std::string>& paths) {
   for (const auto& path : paths) {
     std::error_code failed;
     if (!fs::exists(path, failed)) throw InputError(path, "", "no such file or folder");
-    if (!fs::is_directory(path, failed)) out.push_back(path);
+    if (!fs::is_directory(path, failed))
+      out.push_back(path);
     else
       for (auto& f : files_of_folder(path)) out.push_back(std::move(f));
   }
@@ -72,10 +73,14 @@ class FileRows {
   }
   void set_format(const DatasetFormat* format) { format_ = format; }
   bool take(RawRow&& row) {
-    if (++seen_ % kRowsBetweenStopChecks == 0 && stop_.stop_requested()) throw Interrupted("reading the data was stopped");
-    if (!row.problem.empty()) add_bad(row.origin, row.problem);
-    else if (format_) read(row);
-    else waiting_.push_back(std::move(row));
+    if (++seen_ % kRowsBetweenStopChecks == 0 && stop_.stop_requested())
+      throw Interrupted("reading the data was stopped");
+    if (!row.problem.empty())
+      add_bad(row.origin, row.problem);
+    else if (format_)
+      read(row);
+    else
+      waiting_.push_back(std::move(row));
     if (waiting_.size() == kDetectionRows) decide();
     return true;
   }
@@ -104,7 +109,8 @@ class FileRows {
   void read(const RawRow& row) {
     if (!why_.empty()) {
       recognised_ += format_->recognises(row.value).has_value();
-      if (const auto kind = preference_kind(row.value); !kind.empty()) return add_bad(row.origin, "one of the " + kind + " is among other rows");
+      if (const auto kind = preference_kind(row.value); !kind.empty())
+        return add_bad(row.origin, "one of the " + kind + " is among other rows");
     }
     try {
       for (Sample& s : format_->read(row.value)) {
@@ -137,7 +143,9 @@ void refuse_text_as(const std::string& file, const std::string& format) {
 }
 
 void add_word(std::string& list, const std::string& word, std::string_view separator) {
-  if (word.empty() || list == word || list.find(word + std::string(separator)) == 0 || list.ends_with(std::string(separator) + word)) return;
+  if (word.empty() || list == word || list.find(word + std::string(separator)) == 0 ||
+      list.ends_with(std::string(separator) + word))
+    return;
   list += (list.empty() ? "" : std::string(separator)) + word;
 }
 
@@ -158,7 +166,8 @@ Dataset read_dataset(const std::vector<std::string>& paths, const DatasetOptions
       refuse_text_as(file, options.format);
       rows.set_format(dataset_formats().get("text"));
     }
-    read_container(file, container, options.max_line_bytes, [&](RawRow&& row) { return rows.take(std::move(row)) && --left > 0; });
+    read_container(file, container, options.max_line_bytes,
+                   [&](RawRow&& row) { return rows.take(std::move(row)) && --left > 0; });
     rows.finish();
     add_word(out.format, rows.format_name(), ", ");
     add_word(out.evidence, rows.evidence(), "; ");
@@ -166,7 +175,8 @@ Dataset read_dataset(const std::vector<std::string>& paths, const DatasetOptions
   if (out.samples.empty()) {
     if (out.bad_rows.empty()) throw InputError(files[0], "", "has no row");
     const BadRow& first = out.bad_rows[0];
-    throw InputError(first.origin.file, place_of(first.origin), fmt::format("{} (no row can be used: {} bad)", first.reason, out.bad_row_count));
+    throw InputError(first.origin.file, place_of(first.origin),
+                     fmt::format("{} (no row can be used: {} bad)", first.reason, out.bad_row_count));
   }
   if (stop.stop_requested()) throw Interrupted("reading the data was stopped");
   out.content_hash = hash_of(files);

@@ -51,7 +51,9 @@ std::string text_member(const Json& row, std::string_view name) {
   return m->get<std::string>();
 }
 
-std::string optional_text(const Json& row, std::string_view name) { return member(row, name) ? text_member(row, name) : std::string(); }
+std::string optional_text(const Json& row, std::string_view name) {
+  return member(row, name) ? text_member(row, name) : std::string();
+}
 
 Json list_member(const Json& row, std::string_view name) {
   const Json* m = member(row, name);

@@ -24,7 +24,8 @@ std::string_view first_text(const Json& row, std::initializer_list<std::string_v
 [[noreturn]] void refuse_row(const std::string& reason);
 
 /// Chat messages in the one form the rest of the program knows: role system, user, assistant or tool; content a text;
-/// tool_calls with parsed arguments; "train": false where a turn is not trained. Takes OpenAI messages and ShareGPT turns.
+/// tool_calls with parsed arguments; "train": false where a turn is not trained. Takes OpenAI messages and ShareGPT
+/// turns.
 Json messages_of(const Json& list, std::string_view column);
 Sample chat_sample(Json messages);
 /// Adds the row's tools, a list or a text that holds one.

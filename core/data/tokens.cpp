@@ -16,10 +16,12 @@ std::vector<int32_t> numbers_of(const Json& row, std::string_view name, bool wit
   out.reserve(list.size());
   for (size_t i = 0; i < list.size(); ++i) {
     const Json& v = list[i];
-    const bool whole = v.is_number_integer() && !(v.is_number_unsigned() && v.get<uint64_t>() > uint64_t{std::numeric_limits<int32_t>::max()});
+    const bool whole = v.is_number_integer() &&
+                       !(v.is_number_unsigned() && v.get<uint64_t>() > uint64_t{std::numeric_limits<int32_t>::max()});
     const int64_t n = whole ? v.get<int64_t>() : -1;
     if (!whole || n > std::numeric_limits<int32_t>::max() || (n < 0 && !(with_none && n == -100)))
-      refuse_row(fmt::format("{}[{}] is {}, a token id{} is expected", name, i, dump_json(v), with_none ? " or -100" : ""));
+      refuse_row(
+          fmt::format("{}[{}] is {}, a token id{} is expected", name, i, dump_json(v), with_none ? " or -100" : ""));
     out.push_back(static_cast<int32_t>(n));
   }
   return out;
