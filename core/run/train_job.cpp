@@ -69,7 +69,6 @@ class TrainingJob : public Job {
     data_ = read_training_data(config_, *files_, stop, [&](int64_t done, int64_t total) {
       if (events.on_progress) events.on_progress({"tokenising", static_cast<double>(done), static_cast<double>(total)});
     });
-    config_.data.format = data_.format;  // found once, so that a continued run reads the file the same way
     if (events.on_progress) events.on_progress({"hashing the model", 0, 0});
     const TokenizerPtr tokenizer = files_->tokenizer();
     hashes_ = {files_->content_hash(), tokenizer ? tokenizer->fingerprint() : "", data_.train_hash, data_.validation_hash};
