@@ -138,6 +138,7 @@ void DataPage::refresh() {
   empty_->setText(vm_.isLoading() ? tr("Reading and tokenising the data…")
                                   : tr("Here you see each sample as the model will: which tokens it learns from, which it only reads, and where long texts are cut."));
   if (!vm_.hasData() || vm_.isLoading()) return;
+  banner()->hide();  // what went wrong before is over
   summary_->setText(vm_.summaryText() + (vm_.evidence().isEmpty() ? QString() : QStringLiteral("\n") + vm_.evidence()));
   histogram_->setBars(vm_.histogram(), double(vm_.maxLength()));
   const qint64 last = std::min(vm_.first() + DataViewModel::kPageSize, vm_.sampleCount());

@@ -87,7 +87,10 @@ void DataViewModel::load(bool audit) {
   query.audit = audit;
   loading_ = true;
   emit loadingChanged();
-  queries_.ask(this, QStringLiteral("data"), [query](std::stop_token stop) { return inspect_data(query, stop); },
+  queries_.ask(this, QStringLiteral("data"), [query](std::stop_token stop) mutable {
+    if (query.config.data.train.empty()) query.config.data.train = sample_project_config().data.train;  // as a run would
+    return inspect_data(query, stop);
+  },
                [this, audit](const Json& answer) { take(answer, audit); },
                [this](const ErrorText& e) {
                  loading_ = false;

@@ -19,7 +19,7 @@ QString MonitorViewModel::stateText() const {
   if (live_) return session_state_text(session_.state());
   const auto it = information_.find("state");
   const QString state = it != information_.end() && it->is_string() ? QString::fromStdString(it->get<std::string>()) : QString();
-  if (state == "running") return tr("Running elsewhere, or cut off");
+  if (state == "running") return held_ ? tr("Running elsewhere") : tr("Cut off");
   if (state == "finished") return tr("Finished");
   if (state == "cancelled") return tr("Stopped");
   if (state == "failed") return tr("Failed");
@@ -27,7 +27,7 @@ QString MonitorViewModel::stateText() const {
 }
 
 bool MonitorViewModel::canContinue() const {
-  if (live_ || folder_.isEmpty() || !session_.canStart()) return false;
+  if (live_ || held_ || folder_.isEmpty() || !session_.canStart()) return false;
   const auto it = information_.find("state");
   return it != information_.end() && it->is_string() && it->get<std::string>() != "finished";
 }

@@ -100,6 +100,7 @@ MonitorViewModel::History MonitorViewModel::readHistory(const std::string& folde
   History h;
   h.read_to = from;
   h.information = run_information(folder);
+  h.held = FolderLock::is_held(folder);
   const fs::path plan = fs::path(folder) / "plan.json";
   std::error_code error;
   if (fs::exists(plan, error)) h.plan = read_json_file(plan.string());
@@ -125,6 +126,7 @@ void MonitorViewModel::takeHistory(History h, bool anew) {
     h.steps.insert(h.steps.end(), live.begin(), live.end());
   }
   read_to_ = h.read_to;
+  held_ = h.held;
   information_ = h.information;
   if (const auto config = information_.find("config"); config != information_.end() && config->contains("optimizer"))
     clip_norm_ = number_at((*config)["optimizer"], "max_grad_norm");

@@ -63,6 +63,7 @@ class MonitorViewModel : public QObject {
     std::vector<std::pair<RunEvent, double>> events;
     Json information, plan;
     uint64_t read_to = 0;
+    bool held = false;  // a program is writing it now
   };
   static History readHistory(const std::string& folder, uint64_t from);
   void takeHistory(History history, bool anew);
@@ -82,7 +83,7 @@ class MonitorViewModel : public QObject {
   Json information_;
   double clip_norm_ = 0, planned_bytes_ = 0, smoothing_ = 0.9, ema_ = 0, ema_weight_ = 0;
   XAxis x_axis_ = XAxis::steps;
-  bool live_ = false;
+  bool live_ = false, held_ = false;
   uint64_t read_to_ = 0;
   QTimer follow_timer_;
 };

@@ -22,7 +22,7 @@ const double kNan = std::numeric_limits<double>::quiet_NaN();
 class ShortTicker : public QCPAxisTicker {
  public:
   explicit ShortTicker(AxisNumbers numbers) : numbers_(numbers) {
-    setTickStepStrategy(tssMeetTickCount);
+    setTickStepStrategy(tssReadability);
     setTickCount(3);
   }
 

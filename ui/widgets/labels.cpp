@@ -96,7 +96,8 @@ QSize FigureLabel::sizeHint() const {
   const double digit = digit_width(m);
   double w = 0;
   for (const QChar c : text()) w += advance(m, digit, c);
-  return {int(std::ceil(w)) + 1, int(std::ceil(m.height()))};
+  const QMargins around = contentsMargins();
+  return {int(std::ceil(w)) + 1 + around.left() + around.right(), int(std::ceil(m.height()))};
 }
 
 void FigureLabel::paintEvent(QPaintEvent*) {
