@@ -73,6 +73,8 @@ class AdamwUpdateTest : public QObject {
     VERIFY_THROWS(adamw_update(cx, {p, other, m, v, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1}), ShapeError, "[4, 2]");
     VERIFY_THROWS(adamw_update(cx, {p, g, m, wide, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1}), DTypeError, "f64");
     VERIFY_THROWS(adamw_update(cx, {half, g, m, v, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1}), DTypeError, "bf16");
+    Tensor gaps = strided(p);
+    VERIFY_THROWS(adamw_update(cx, {gaps, g, m, v, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1}), ShapeError, "gaps");
     VERIFY_THROWS(adamw_update(cx, {p, g, m, v, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 0}), ShapeError, "step 0");
   }
 };

@@ -160,6 +160,20 @@ class AdaptedLinearTest : public QObject {
     VERIFY_SMALL(std::abs(dropped / n - 0.25), 0.008);
     for (const double pairs : {beside, below, agree}) VERIFY_SMALL(std::abs(pairs / n - 0.0625), 0.0044);
   }
+  void theMaskIsTheSameOnEveryLevelAndInBothTypes() {
+    const PlainWeight w(random_tensor({5, 70}, 1));
+    Tensor first;
+    for (CpuLevel level : cpu_probe().available)
+      for (DType t : {DType::f32, DType::f64}) {
+        Context cx = context(level);
+        Tensor x = ones(40, 70).to(t), a = Tensor::zeros({70, 70}, t), b = Tensor::zeros({5, 70}, t), h = Tensor::empty({40, 70}, t), y = Tensor::empty({40, 5}, t);
+        for (int64_t i = 0; i < 70; ++i) a.slice(i, i + 1).columns(i, i + 1).fill(1);
+        adapted_linear(cx, {x, w, nullptr, y, &a, &b, 1, &h, 0.5, 9});
+        const Tensor mask = h.to(DType::f32);
+        if (!first.defined()) first = mask;
+        QVERIFY(same_bits(first, mask));
+      }
+  }
   void gradientsMatchCentralDifferences() {
     Context cx = context(CpuLevel::scalar);
     for (const double p : {0.0, 0.4}) {

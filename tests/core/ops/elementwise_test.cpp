@@ -85,6 +85,7 @@ class ElementwiseTest : public QObject {
     VERIFY_THROWS(gather_rows(cx, a, ids({-1, 0}), y), ShapeError, "row -1");
     VERIFY_THROWS(gather_rows(cx, a, ids({0}), y), ShapeError, "[2, 4]");
     VERIFY_THROWS(scatter_rows(cx, a, ids({0, 9}), y), ShapeError, "row 9");
+    VERIFY_THROWS(scatter_rows(cx, a, ids({1, 1}), y), ShapeError, "twice");
     VERIFY_THROWS(gather_rows(cx, a, random_tensor({2}, 1), y), DTypeError, "rows");
   }
 };
