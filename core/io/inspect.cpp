@@ -13,9 +13,12 @@
 #include "core/io/model_files.h"
 #include "core/io/run_folder.h"
 #include "core/io/safetensors.h"
+#include "core/io/short_errors.h"
 
 namespace lorikeet {
 namespace {
+
+constexpr uint64_t kSmallModel = 64u << 20;  // below, starting threads costs more than it saves
 
 bool is_file(const std::string& path) {
   std::error_code none;
@@ -25,8 +28,9 @@ bool is_file(const std::string& path) {
 /// {"Q4_1": {"tensors": 210, "bytes": 123}, ...}
 void count_format(Json& formats, const std::string& type, uint64_t bytes) {
   Json& f = formats[type];
-  f["tensors"] = f.value("tensors", 0) + 1;
-  f["bytes"] = f.value("bytes", uint64_t{0}) + bytes;
+  if (f.is_null()) f = {{"tensors", 0}, {"bytes", 0}};
+  f["tensors"] = f["tensors"].get<int64_t>() + 1;
+  f["bytes"] = f["bytes"].get<uint64_t>() + bytes;
 }
 
 Json tokenizer_json(const Tokenizer& t) {
@@ -50,7 +54,9 @@ Json inspect_model(const std::string& path) {
     const ChatTemplate parsed(source, files->path());  // throws with the line when it does not parse
     chat = source;
   }
-  Context cx;
+  uint64_t bytes = 0;
+  for (const ModelTensorInfo& t : files->tensors()) bytes += t.bytes;
+  Context cx(bytes < kSmallModel ? 1 : 0);
   const auto source = files->weights(cx, {});
   for (const ModelTensorInfo& t : files->tensors()) {  // looks at every scale and plain value
     if (t.shape.size() == 2) source->matrix(t.name, t.shape[0], t.shape[1], false);
@@ -140,6 +146,19 @@ Json inspect_gguf(const std::string& path) {
   return inspect_tokenizer(tokenizer_from_gguf(data, path), chat);
 }
 
+Json data_json() {
+  return {{"kind", "data"}, {"architecture", nullptr}, {"parameters", nullptr}, {"context_length", nullptr}, {"formats", Json::object()},
+          {"tokenizer", nullptr}, {"chat_template", nullptr}, {"warnings", Json::array()}};
+}
+
+bool holds_data_files(const std::string& folder) {
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(folder, none))
+    for (const char* extension : {".jsonl", ".json", ".csv", ".tsv", ".txt"})
+      if (entry.path().extension() == extension) return true;
+  return false;
+}
+
 Json inspect_folder(const std::string& path) {
   if (is_file(path + "/run.json")) return inspect_run(path);
   if (is_file(path + "/adapter_config.json")) return inspect_adapter(path);
@@ -156,15 +175,11 @@ Json inspect_folder(const std::string& path) {
     if (!alone) return inspect_model(path);
   }
   const TokenizerPtr tokenizer = tokenizer_from_folder(path);
-  if (!tokenizer) throw InputError(path, "", "holds no model, adapter, run or tokenizer");
+  if (!tokenizer && holds_data_files(path)) return data_json();
+  if (!tokenizer) throw InputError(path, "", "holds no model, adapter, run, tokenizer or data");
   const std::string chat = chat_template_of_folder(path);
   if (!chat.empty()) ChatTemplate(chat, path);
   return inspect_tokenizer(tokenizer, chat);
-}
-
-Json data_json() {
-  return {{"kind", "data"}, {"architecture", nullptr}, {"parameters", nullptr}, {"context_length", nullptr}, {"formats", Json::object()},
-          {"tokenizer", nullptr}, {"chat_template", nullptr}, {"warnings", Json::array()}};
 }
 
 std::string file_beginning(const std::string& path, size_t bytes) {
@@ -281,10 +296,9 @@ Json inspect_file_or_folder(const std::string& path) {
   std::error_code none;
   const auto status = fs::status(path, none);
   if (!fs::exists(status)) throw InputError(path, "", "no such file or folder");
+  if (!fs::is_directory(status) && !fs::is_regular_file(status)) throw InputError(path, "", "is no regular file");
   try {
-    if (fs::is_directory(status)) return inspect_folder(path);
-    if (!fs::is_regular_file(status)) throw InputError(path, "", "is no regular file");
-    return inspect_file(path);
+    return detail::with_short_errors([&] { return fs::is_directory(status) ? inspect_folder(path) : inspect_file(path); });
   } catch (const fs::filesystem_error& e) {
     throw InputError(path, "", std::string("cannot be read: ") + e.code().message());
   }

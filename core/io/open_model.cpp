@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/io/opened_model.h"
+#include "core/io/short_errors.h"
 
 namespace lorikeet {
 namespace {
@@ -152,7 +153,7 @@ OpenedModel open_path(const std::string& given) {
 
 ModelFilesPtr open_model(const std::string& path) {
   try {
-    return std::make_shared<OpenedModelFiles>(open_path(path));
+    return detail::with_short_errors([&] { return std::make_shared<OpenedModelFiles>(open_path(path)); });
   } catch (const fs::filesystem_error& e) {
     throw InputError(path, "", std::string("cannot be read: ") + e.code().message());
   }
@@ -162,7 +163,7 @@ std::unique_ptr<Model> load_model(const ModelFiles& files, Context& cx, const Lo
                                   const std::function<void(uint64_t, uint64_t)>& progress) {
   const auto source = files.weights(cx, options);
   WatchedSource watched(*source, files, stop, progress);
-  return models().get(files.config().architecture)(files.config(), watched, stop);
+  return detail::with_short_errors([&] { return models().get(files.config().architecture)(files.config(), watched, stop); });
 }
 
 }  // namespace lorikeet
