@@ -39,7 +39,11 @@ class ModelsTest : public QObject {
     RunRow run;
     run.state = "running";
     QCOMPARE(run_state_text(run), QString("interrupted"));
-    run.running = true;
+    QVERIFY(was_cut_off(run));
+    run.state = "interrupted";
+    QVERIFY(was_cut_off(run));
+    run.state = "running", run.running = true;
+    QVERIFY(!was_cut_off(run));
     QCOMPARE(run_state_text(run), QString("running"));
   }
 
@@ -53,6 +57,10 @@ class ModelsTest : public QObject {
     QCOMPARE(inserted.count(), 2);
     QCOMPARE(reset.count(), 0);
     QCOMPARE(model.rowCount(), 3);
+    model.removeFrom(3);
+    model.removeFrom(9);
+    QCOMPARE(model.rowCount(), 2);
+    model.append({step_report(3, 3)});
     QCOMPARE(model.index(2, MetricsModel::step_column).data().toString(), QString("3"));
     QCOMPARE(model.index(0, MetricsModel::rate_column).data(MetricsModel::raw_role).toDouble(), 2e-4);
   }

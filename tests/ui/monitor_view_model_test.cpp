@@ -118,6 +118,31 @@ class MonitorViewModelTest : public QObject {
     QVERIFY(std::fabs(vm.steps().back().loss - 2.0 / 6) < 1e-5);  // from the file, not from the live report
   }
 
+  void stepsDoneAgainReplaceTheOnesReadBefore() {
+    lorikeet::test::ScratchFolder folder;
+    write_run(folder, 8, "running");
+    Session session;
+    QueryRunner queries("q");
+    MonitorViewModel vm(session, queries);
+    const std::string path = folder.path();
+    session.start("continued", [path] {  // killed after step 8, its checkpoint is of step 5
+      return std::make_unique<FakeJob>([path](std::stop_token stop, const JobEvents& e, PauseGate&) {
+        e.on_started(path);
+        std::this_thread::sleep_for(std::chrono::milliseconds(300));
+        e.on_step(step_report(6, 8));
+        while (!stop.stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        return JobOutcome::cancelled;
+      });
+    });
+    QTRY_COMPARE(vm.steps().size(), size_t(8));
+    QTRY_COMPARE(vm.steps().size(), size_t(6));
+    QCOMPARE(vm.steps().back().step, int64_t(6));
+    QCOMPARE(vm.smoothedLoss().size(), size_t(6));
+    QVERIFY(vm.evals().empty());  // it was of step 8
+    session.stop();
+    QTRY_COMPARE(session.state(), SessionState::cancelled);
+  }
+
   void takesAHundredThousandStepsInGoodTime() {
     Session session;
     QueryRunner queries("q");

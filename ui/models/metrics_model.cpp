@@ -2,6 +2,8 @@
 
 #include <QLocale>
 
+#include <algorithm>
+
 #include "core/base/text.h"
 #include "ui/models/counted.h"
 
@@ -19,6 +21,14 @@ void MetricsModel::append(const std::vector<StepReport>& steps) {
   beginInsertRows({}, first, first + int(steps.size()) - 1);
   steps_.insert(steps_.end(), steps.begin(), steps.end());
   endInsertRows();
+}
+
+void MetricsModel::removeFrom(int64_t step) {
+  const auto it = std::lower_bound(steps_.begin(), steps_.end(), step, [](const StepReport& s, int64_t n) { return s.step < n; });
+  if (it == steps_.end()) return;
+  beginRemoveRows({}, int(it - steps_.begin()), int(steps_.size()) - 1);
+  steps_.erase(it, steps_.end());
+  endRemoveRows();
 }
 
 int MetricsModel::rowCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : int(steps_.size()); }

@@ -17,6 +17,8 @@ class MetricsModel : public QAbstractTableModel {
   void clear();
   /// Rows that arrive during a run are inserted, never a reset.
   void append(const std::vector<StepReport>& steps);
+  /// Takes back this step and all after it: a continued run does them again.
+  void removeFrom(int64_t step);
   const std::vector<StepReport>& steps() const { return steps_; }
 
   int rowCount(const QModelIndex& parent = {}) const override;

@@ -40,10 +40,12 @@ RunRow row_of(const Json& j) {
 
 }  // namespace
 
+bool was_cut_off(const RunRow& run) { return !run.running && (run.state == "running" || run.state == "interrupted"); }
+
 QString run_state_text(const RunRow& run) {
   const auto tr = [](const char* s) { return QCoreApplication::translate("RunState", s); };
   if (run.running) return tr("running");
-  if (run.state == "running") return tr("interrupted");
+  if (was_cut_off(run)) return tr("interrupted");
   if (run.state == "finished") return tr("finished");
   if (run.state == "cancelled") return tr("stopped");
   if (run.state == "failed") return tr("failed");

@@ -14,6 +14,8 @@ struct RunRow {
   bool can_continue = false, running = false;
   std::vector<float> spark;
 };
+/// True for a run that neither ended nor is being written: its program was killed.
+bool was_cut_off(const RunRow& run);
 /// The word for a state of a run folder: "interrupted" for one that says running and is held by nobody.
 QString run_state_text(const RunRow& run);
 

@@ -126,7 +126,7 @@ QWidget* HomePage::makeRunCard(const RunRow& run) {
   name->setToolTip(run.path);
   card->head()->insertWidget(0, name, 100);
   const QString state = run_state_text(run);
-  const bool cut = !run.running && run.state == "running";
+  const bool cut = was_cut_off(run);
   card->head()->addWidget(make_badge(state, run.state == "failed" ? "error" : cut ? "warning" : run.running || run.state == "finished" ? "" : "plain"));
   auto* middle = new QHBoxLayout;
   auto* words = new QVBoxLayout;

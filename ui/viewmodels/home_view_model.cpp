@@ -23,7 +23,7 @@ void HomeViewModel::refresh() {
 
 const RunRow* HomeViewModel::interrupted() const {
   for (const RunRow& run : runs_.rows())
-    if (run.can_continue && !run.running && run.state == "running") return &run;
+    if (run.can_continue && was_cut_off(run)) return &run;
   return nullptr;
 }
 

@@ -166,16 +166,27 @@ void MonitorViewModel::sessionChanged() {
 
 void MonitorViewModel::addSteps(const std::vector<StepReport>& steps) {
   if (steps.empty()) return;
+  if (!metrics_.steps().empty() && steps.front().step <= metrics_.steps().back().step) takeBackFrom(steps.front().step);
   metrics_.append(steps);
-  for (const StepReport& s : steps) {
-    if (std::isfinite(s.loss)) {
-      ema_ = smoothing_ * ema_ + (1 - smoothing_) * s.loss;
-      ema_weight_ = smoothing_ * ema_weight_ + (1 - smoothing_);
-    }
-    smoothed_.push_back(ema_weight_ > 0 ? ema_ / ema_weight_ : s.loss);
-  }
+  for (const StepReport& s : steps) smooth(s);
   emit pointsAdded();
   emit headerChanged();
+}
+
+/// A run continued from a checkpoint does its last steps again; what was read of them before is no longer true.
+void MonitorViewModel::takeBackFrom(int64_t step) {
+  metrics_.removeFrom(step);
+  std::erase_if(evals_, [&](const EvalReport& e) { return e.step >= step; });
+  setSmoothing(smoothing_);
+}
+
+/// Exponential moving average, freed of its start at zero (the bias correction of Adam, Kingma & Ba 2014).
+void MonitorViewModel::smooth(const StepReport& s) {
+  if (std::isfinite(s.loss)) {
+    ema_ = smoothing_ * ema_ + (1 - smoothing_) * s.loss;
+    ema_weight_ = smoothing_ * ema_weight_ + (1 - smoothing_);
+  }
+  smoothed_.push_back(ema_weight_ > 0 ? ema_ / ema_weight_ : s.loss);
 }
 
 void MonitorViewModel::addEvent(const RunEvent& event, double time) {
@@ -188,13 +199,7 @@ void MonitorViewModel::setSmoothing(double weight) {
   smoothing_ = std::clamp(weight, 0.0, 0.999);
   smoothed_.clear();
   ema_ = ema_weight_ = 0;
-  for (const StepReport& s : steps()) {
-    if (std::isfinite(s.loss)) {
-      ema_ = smoothing_ * ema_ + (1 - smoothing_) * s.loss;
-      ema_weight_ = smoothing_ * ema_weight_ + (1 - smoothing_);
-    }
-    smoothed_.push_back(ema_weight_ > 0 ? ema_ / ema_weight_ : s.loss);
-  }
+  for (const StepReport& s : steps()) smooth(s);
   emit runReplaced();
 }
 

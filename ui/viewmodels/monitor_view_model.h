@@ -68,6 +68,8 @@ class MonitorViewModel : public QObject {
   static History readHistory(const std::string& folder, uint64_t from);
   void takeHistory(History history, bool anew);
   void addSteps(const std::vector<StepReport>& steps);
+  void takeBackFrom(int64_t step);
+  void smooth(const StepReport& step);
   void addEvent(const RunEvent& event, double time);
   void sessionChanged();
   void follow();
