@@ -128,13 +128,15 @@ const Named kTextMethods[] = {
     {"islower", [](const Value& s, const Arguments&, Heap&) { return Value::of(lower(s.text()) == s.text() && upper(s.text()) != s.text()); }},
 };
 
+Value append_method(const Value& s, const Arguments& a, Heap& h) {
+  if (s.list()->is_tuple) fail("'tuple' object has no attribute 'append'");
+  h.charge();
+  s.list()->items.push_back(needed(a, 0, "object"));
+  return Value::none();
+}
+
 const Named kListMethods[] = {
-    {"append", [](const Value& s, const Arguments& a, Heap& h) {
-       if (s.list()->is_tuple) fail("'tuple' object has no attribute 'append'");
-       h.charge();
-       s.list()->items.push_back(needed(a, 0, "object"));
-       return Value::none();
-     }},
+    {"append", &append_method},
     {"count", [](const Value& s, const Arguments& a, Heap&) {
        const Value v = needed(a, 0, "value");
        return Value::of(static_cast<int64_t>(std::count_if(s.list()->items.begin(), s.list()->items.end(), [&](const Value& x) { return equal(x, v); })));
@@ -153,6 +155,13 @@ Value items_method(const Value& s, const Arguments&, Heap& h) {
   return h.list(std::move(out));
 }
 
+Value get_method(const Value& s, const Arguments& a, Heap&) {
+  const Value key = needed(a, 0, "key");
+  if (const Value* v = s.dict()->find(key)) return *v;
+  if (const Value* fallback = a.find(1, "default")) return *fallback;
+  return Value::none();
+}
+
 const Named kDictMethods[] = {
     {"items", &items_method},
     {"keys", [](const Value& s, const Arguments&, Heap& h) { return h.list(items_of(s, h)); }},
@@ -161,11 +170,7 @@ const Named kDictMethods[] = {
        for (const auto& item : s.dict()->items) out.push_back(item.second);
        return h.list(std::move(out));
      }},
-    {"get", [](const Value& s, const Arguments& a, Heap&) {
-       if (const Value* v = s.dict()->find(needed(a, 0, "key"))) return *v;
-       const Value* fallback = a.find(1, "default");
-       return fallback ? *fallback : Value::none();
-     }},
+    {"get", &get_method},
     {"copy", [](const Value& s, const Arguments&, Heap& h) {
        const Value d = h.dict();
        h.charge(s.dict()->items.size() * 2 * sizeof(Value));

@@ -6,7 +6,6 @@
 #include "core/base/files.h"
 #include "core/base/system.h"
 #include "core/base/text.h"
-#include "core/io/gguf.h"
 #include "core/text/chat_template.h"
 #include "tests/support/support.h"
 
@@ -246,14 +245,6 @@ class ChatTemplateTest : public QObject {
     ScratchFolder bad;
     bad.write("tokenizer_config.json", R"({"chat_template":7})");
     VERIFY_THROWS(chat_template_of_folder(bad.path()), InputError, "chat_template");
-  }
-
-  void theDefaultModelsTemplateRenders() {
-    if (default_model().empty()) QSKIP("needs the default model (./studio model)");
-    const auto source = GgufFile(default_model()).text("tokenizer.chat_template");
-    QVERIFY(source.has_value());
-    const std::string text = render(*source, {{"messages", {{{"role", "user"}, {"content", "hi"}}}}, {"add_generation_prompt", true}});
-    QVERIFY2(text.starts_with("<|im_start|>system\nYou are") && text.ends_with("<|im_end|>\n<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"), text.c_str());
   }
 };
 

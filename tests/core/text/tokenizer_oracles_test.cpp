@@ -3,6 +3,7 @@
 
 #include "core/io/gguf.h"
 #include "core/text/byte_alphabet.h"
+#include "core/text/chat_template.h"
 #include "tests/core/text/token_support.h"
 
 using namespace lorikeet;
@@ -159,6 +160,14 @@ class TokenizerOraclesTest : public QObject {
     QCOMPARE(t->vocab_size(), int64_t{49152});
     QCOMPARE(shown(t->encode("hi", {true, true})), shown(t->encode("hi")));  // add_bos_token is false
     QCOMPARE(shown(t->encode("<|im_start|>user\nhi<|im_end|>")), std::string("1 4093 198 6004 2 "));
+  }
+
+  void theDefaultModelsTemplateRenders() {
+    if (default_model().empty()) QSKIP("needs the default model (./studio model)");
+    const auto source = GgufFile(default_model()).text("tokenizer.chat_template");
+    QVERIFY(source.has_value());
+    const std::string text = ChatTemplate(*source, "t.jinja").render({{"messages", {{{"role", "user"}, {"content", "hi"}}}}, {"add_generation_prompt", true}}).text;
+    QVERIFY2(text.starts_with("<|im_start|>system\nYou are") && text.ends_with("<|im_end|>\n<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"), text.c_str());
   }
 };
 
