@@ -15,8 +15,10 @@ void require_new_folder(const std::string& out) {
   std::error_code error;
   const auto status = fs::symlink_status(path, error);
   if (fs::exists(status)) {
-    if (!fs::is_directory(status)) throw RunError(printable(out, 300) + ": exists and is not a folder; choose another name");
-    if (!fs::is_empty(path, error)) throw RunError(printable(out, 300) + ": exists and is not empty; choose another name");
+    if (!fs::is_directory(status))
+      throw RunError(printable(out, 300) + ": exists and is not a folder; choose another name");
+    if (!fs::is_empty(path, error))
+      throw RunError(printable(out, 300) + ": exists and is not empty; choose another name");
   }
   error.clear();  // symlink_status sets it for a name that is free
   if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);

@@ -6,8 +6,8 @@ namespace lorikeet {
 
 const Registry<Exporter>& exporters() {
   static const Registry<Exporter> list("export format", {
-      {"peft", &export_peft},
-  });
+                                                            {"peft", &export_peft},
+                                                        });
   return list;
 }
 

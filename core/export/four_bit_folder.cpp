@@ -1,4 +1,5 @@
-// Weights go out in shards, so a model larger than memory can be written; names are final only when their number is known.
+// Weights go out in shards, so a model larger than memory can be written; names are final only when their number is
+// known.
 #include "core/export/four_bit_folder.h"
 
 #include <fmt/format.h>
@@ -17,7 +18,10 @@ namespace {
 
 constexpr uint64_t kShardBytes = 2'000'000'000;
 
-struct TorchType { DType dtype; const char* torch; };
+struct TorchType {
+  DType dtype;
+  const char* torch;
+};
 /// 16-bit tensors stay what they are; everything else is written so that no bit is lost.
 TorchType type_for(const std::string& stored) {
   if (stored == "BF16") return {DType::bf16, "bfloat16"};
@@ -63,13 +67,17 @@ class ShardWriter {
   size_t shards_ = 0;
 };
 
-Tensor quant_state(const WeightParts& parts, const std::string& format, const char* dtype, int64_t rows, int64_t columns) {
+Tensor quant_state(const WeightParts& parts, const std::string& format, const char* dtype, int64_t rows,
+                   int64_t columns) {
   const auto number = [&](std::string_view wanted) -> const double* {
     for (const auto& [name, value] : parts.numbers)
       if (name == wanted) return &value;
     return nullptr;
   };
-  Json j = {{"quant_type", format}, {"blocksize", static_cast<int64_t>(*number("blocksize"))}, {"dtype", dtype}, {"shape", {rows, columns}}};
+  Json j = {{"quant_type", format},
+            {"blocksize", static_cast<int64_t>(*number("blocksize"))},
+            {"dtype", dtype},
+            {"shape", {rows, columns}}};
   if (const double* nested = number("nested_blocksize")) {
     j["nested_blocksize"] = static_cast<int64_t>(*nested);
     j["nested_dtype"] = "float32";
@@ -79,7 +87,8 @@ Tensor quant_state(const WeightParts& parts, const std::string& format, const ch
   return Tensor::from<uint8_t>({text.begin(), text.end()}, {static_cast<int64_t>(text.size())});
 }
 
-void add_four_bit(ShardWriter& out, const std::string& name, const FrozenWeight& w, const std::string& format, const char* dtype) {
+void add_four_bit(ShardWriter& out, const std::string& name, const FrozenWeight& w, const std::string& format,
+                  const char* dtype) {
   const auto parts = bitsandbytes_parts(w);
   if (!parts) throw RunError("weights of format " + format + " have no form in bitsandbytes");
   for (const auto& [part, tensor] : parts->tensors) out.add(part.empty() ? name : name + "." + part, tensor);
@@ -88,27 +97,41 @@ void add_four_bit(ShardWriter& out, const std::string& name, const FrozenWeight&
 
 Tensor plain_matrix(Context& cx, const FrozenWeight& w, DType dtype) {
   Tensor values = Tensor::empty({w.rows(), w.columns()});
-  cx.pool().for_blocks(w.rows(), 64, [&](int64_t begin, int64_t end, int) { w.decode_rows(begin, end - begin, values.row<float>(begin), w.columns()); });
+  cx.pool().for_blocks(w.rows(), 64, [&](int64_t begin, int64_t end, int) {
+    w.decode_rows(begin, end - begin, values.row<float>(begin), w.columns());
+  });
   return dtype == DType::f32 ? values : values.to(dtype);
 }
 
 Json quantization_config(const std::string& format, const QuantOptions& options, const char* dtype) {
-  return {{"_load_in_4bit", true}, {"_load_in_8bit", false}, {"bnb_4bit_compute_dtype", dtype}, {"bnb_4bit_quant_storage", "uint8"},
-          {"bnb_4bit_quant_type", format}, {"bnb_4bit_use_double_quant", options.double_quant}, {"llm_int8_enable_fp32_cpu_offload", false},
-          {"llm_int8_has_fp16_weight", false}, {"llm_int8_skip_modules", nullptr}, {"llm_int8_threshold", 6.0}, {"load_in_4bit", true},
-          {"load_in_8bit", false}, {"quant_method", "bitsandbytes"}};
+  return {{"_load_in_4bit", true},
+          {"_load_in_8bit", false},
+          {"bnb_4bit_compute_dtype", dtype},
+          {"bnb_4bit_quant_storage", "uint8"},
+          {"bnb_4bit_quant_type", format},
+          {"bnb_4bit_use_double_quant", options.double_quant},
+          {"llm_int8_enable_fp32_cpu_offload", false},
+          {"llm_int8_has_fp16_weight", false},
+          {"llm_int8_skip_modules", nullptr},
+          {"llm_int8_threshold", 6.0},
+          {"load_in_4bit", true},
+          {"load_in_8bit", false},
+          {"quant_method", "bitsandbytes"}};
 }
 
 }  // namespace
 
-FourBitFolder write_four_bit_folder(const ModelFiles& files, Context& cx, const std::string& format, const QuantOptions& options,
-                               const std::string& out, std::stop_token stop, const std::function<void(double, double)>& progress) {
-  if (format != "nf4" && format != "fp4") throw UnsupportedError("bitsandbytes has no format \"" + format + "\"; nf4 and fp4 can be written");
+FourBitFolder write_four_bit_folder(const ModelFiles& files, Context& cx, const std::string& format,
+                                    const QuantOptions& options, const std::string& out, std::stop_token stop,
+                                    const std::function<void(double, double)>& progress) {
+  if (format != "nf4" && format != "fp4")
+    throw UnsupportedError("bitsandbytes has no format \"" + format + "\"; nf4 and fp4 can be written");
   require_new_folder(out);
   FolderSwap swap(out);
   std::set<std::string> linears;
   for (const LinearShape& s : linear_shapes(files.config())) linears.insert(s.name + ".weight");
-  const char* dtype = type_for(files.tensors().front().stored).torch;  // the embedding's: the type the model computes in
+  const char* dtype =
+      type_for(files.tensors().front().stored).torch;  // the embedding's: the type the model computes in
   const auto source = files.weights(cx, {format, options});
   ShardWriter writer(swap.path());
   FourBitFolder result;

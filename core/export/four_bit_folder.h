@@ -17,8 +17,8 @@ struct FourBitFolder {
 /// `format` nf4 | fp4. Writes config.json, model.safetensors (or shards of 2 GB and an index), the tokenizer's files
 /// (built from a GGUF's metadata where they can be) into the new folder `out`. Warnings say what is missing.
 /// Throws RunError when `out` is not empty or the model's settings cannot be said in config.json, Interrupted.
-FourBitFolder write_four_bit_folder(const ModelFiles& files, Context& cx, const std::string& format, const QuantOptions& options,
-                               const std::string& out, std::stop_token stop,
-                               const std::function<void(double done, double total)>& progress = {});
+FourBitFolder write_four_bit_folder(const ModelFiles& files, Context& cx, const std::string& format,
+                                    const QuantOptions& options, const std::string& out, std::stop_token stop,
+                                    const std::function<void(double done, double total)>& progress = {});
 
 }  // namespace lorikeet

@@ -1,4 +1,5 @@
-// The metadata of a GGUF's byte-level BPE said as a tokenizer.json: vocabulary, merges, patterns of its family, added tokens.
+// The metadata of a GGUF's byte-level BPE said as a tokenizer.json: vocabulary, merges, patterns of its family, added
+// tokens.
 #include "core/base/text.h"
 #include "core/export/model_folder_files.h"
 #include "core/text/byte_level_families.h"
@@ -13,8 +14,13 @@ Json added_tokens(const GgufTokenizerData& d) {
   for (size_t i = 0; i < d.token_types.size() && i < d.tokens.size(); ++i) {
     const int type = d.token_types[i];
     if (type != kUnknown && type != kControl && type != kUserDefined) continue;
-    out.push_back({{"id", i}, {"content", d.tokens[i]}, {"single_word", false}, {"lstrip", false}, {"rstrip", false},
-                   {"normalized", false}, {"special", type != kUserDefined}});
+    out.push_back({{"id", i},
+                   {"content", d.tokens[i]},
+                   {"single_word", false},
+                   {"lstrip", false},
+                   {"rstrip", false},
+                   {"normalized", false},
+                   {"special", type != kUserDefined}});
   }
   return out;
 }
@@ -22,7 +28,8 @@ Json added_tokens(const GgufTokenizerData& d) {
 Json pre_tokenizer(const ByteLevelFamily& family) {
   Json steps = Json::array();
   for (const std::string& pattern : family.patterns)
-    steps.push_back({{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}});
+    steps.push_back(
+        {{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}});
   steps.push_back({{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}});
   return {{"type", "Sequence"}, {"pretokenizers", steps}};
 }
@@ -52,22 +59,36 @@ Json post_processor(const GgufTokenizerData& d, bool adds_bos) {
 Json tokenizer_json_of_gguf(const GgufTokenizerData& d, std::string& why) {
   const ByteLevelFamily* family = d.model == "gpt2" ? byte_level_family(d.pre) : nullptr;
   if (!family) {
-    why = "a tokenizer of kind \"" + printable(d.model, 20) + "\" cannot be said as tokenizer.json here; take the tokenizer's files from the original model";
+    why = "a tokenizer of kind \"" + printable(d.model, 20) +
+          "\" cannot be said as tokenizer.json here; take the tokenizer's files from the original model";
     return nullptr;
   }
   Json vocabulary = Json::object();
   auto& members = static_cast<Json::object_t::Container&>(vocabulary.get_ref<Json::object_t&>());
-  for (size_t i = 0; i < d.tokens.size(); ++i) members.emplace_back(d.tokens[i], i);  // no look-up: ids are unique by place
+  for (size_t i = 0; i < d.tokens.size(); ++i)
+    members.emplace_back(d.tokens[i], i);  // no look-up: ids are unique by place
   Json merges = Json::array();
   for (const std::string& m : d.merges) merges.push_back(m);
-  const Json byte_level = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
-  Json model = {{"type", "BPE"}, {"dropout", nullptr}, {"unk_token", nullptr}, {"continuing_subword_prefix", nullptr},
-                {"end_of_word_suffix", nullptr}, {"fuse_unk", false}, {"byte_fallback", false}, {"ignore_merges", family->ignore_merges}};
+  const Json byte_level = {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
+  Json model = {{"type", "BPE"},
+                {"dropout", nullptr},
+                {"unk_token", nullptr},
+                {"continuing_subword_prefix", nullptr},
+                {"end_of_word_suffix", nullptr},
+                {"fuse_unk", false},
+                {"byte_fallback", false},
+                {"ignore_merges", family->ignore_merges}};
   model["vocab"] = std::move(vocabulary);
   model["merges"] = std::move(merges);
-  Json j = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}, {"added_tokens", added_tokens(d)},
-            {"normalizer", family->nfc ? Json{{"type", "NFC"}} : Json(nullptr)}, {"pre_tokenizer", pre_tokenizer(*family)},
-            {"post_processor", post_processor(d, family->adds_bos)}, {"decoder", byte_level}};
+  Json j = {{"version", "1.0"},
+            {"truncation", nullptr},
+            {"padding", nullptr},
+            {"added_tokens", added_tokens(d)},
+            {"normalizer", family->nfc ? Json{{"type", "NFC"}} : Json(nullptr)},
+            {"pre_tokenizer", pre_tokenizer(*family)},
+            {"post_processor", post_processor(d, family->adds_bos)},
+            {"decoder", byte_level}};
   j["model"] = std::move(model);
   return j;
 }

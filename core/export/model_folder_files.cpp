@@ -29,7 +29,10 @@ Json llama3_settings(const ModelConfig& c) {
     bool same = true;
     for (size_t i = 0; i < wanted.size(); ++i) same &= std::fabs(got[i] - wanted[i]) <= 1e-5 * wanted[i];
     if (same)
-      return {{"rope_type", "llama3"}, {"factor", factor}, {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0},
+      return {{"rope_type", "llama3"},
+              {"factor", factor},
+              {"low_freq_factor", 1.0},
+              {"high_freq_factor", 4.0},
               {"original_max_position_embeddings", original}};
   }
   throw RunError("the rope divisors of this GGUF are those of no llama3 setting; config.json has no words for them");
@@ -39,18 +42,35 @@ Json rope_json(const ModelConfig& c) {
   if (c.rope.kind == "none") return nullptr;
   if (c.rope.kind == "linear") return {{"rope_type", "linear"}, {"factor", c.rope.factor}};
   if (c.rope.kind == "factors") return llama3_settings(c);
-  return {{"rope_type", c.rope.kind}, {"factor", c.rope.factor}, {"low_freq_factor", c.rope.low_freq_factor},
-          {"high_freq_factor", c.rope.high_freq_factor}, {"original_max_position_embeddings", c.rope.original_max_positions}};
+  return {{"rope_type", c.rope.kind},
+          {"factor", c.rope.factor},
+          {"low_freq_factor", c.rope.low_freq_factor},
+          {"high_freq_factor", c.rope.high_freq_factor},
+          {"original_max_position_embeddings", c.rope.original_max_positions}};
 }
 
 Json config_of_sizes(const ModelFiles& files, const std::string& dtype) {
   const ModelConfig& c = files.config();
-  Json j = {{"architectures", Json::array({c.architecture})}, {"attention_bias", c.attention_bias}, {"attention_dropout", 0.0},
-            {"head_dim", c.head_dim}, {"hidden_act", "silu"}, {"hidden_size", c.hidden_size}, {"intermediate_size", c.intermediate_size},
-            {"max_position_embeddings", c.max_positions}, {"mlp_bias", c.mlp_bias}, {"model_type", "llama"},
-            {"num_attention_heads", c.heads}, {"num_hidden_layers", c.layers}, {"num_key_value_heads", c.kv_heads},
-            {"rms_norm_eps", c.norm_eps}, {"rope_scaling", rope_json(c)}, {"rope_theta", c.rope_theta},
-            {"tie_word_embeddings", c.tied_head}, {"torch_dtype", dtype}, {"use_cache", true}, {"vocab_size", c.vocab_size}};
+  Json j = {{"architectures", Json::array({c.architecture})},
+            {"attention_bias", c.attention_bias},
+            {"attention_dropout", 0.0},
+            {"head_dim", c.head_dim},
+            {"hidden_act", "silu"},
+            {"hidden_size", c.hidden_size},
+            {"intermediate_size", c.intermediate_size},
+            {"max_position_embeddings", c.max_positions},
+            {"mlp_bias", c.mlp_bias},
+            {"model_type", "llama"},
+            {"num_attention_heads", c.heads},
+            {"num_hidden_layers", c.layers},
+            {"num_key_value_heads", c.kv_heads},
+            {"rms_norm_eps", c.norm_eps},
+            {"rope_scaling", rope_json(c)},
+            {"rope_theta", c.rope_theta},
+            {"tie_word_embeddings", c.tied_head},
+            {"torch_dtype", dtype},
+            {"use_cache", true},
+            {"vocab_size", c.vocab_size}};
   if (const TokenizerPtr t = files.tokenizer()) {
     j["bos_token_id"] = t->bos ? Json(*t->bos) : Json(nullptr);
     j["eos_token_id"] = t->eos ? Json(*t->eos) : Json(nullptr);
@@ -63,8 +83,9 @@ void write_json(const std::string& path, const Json& j) { write_file_atomic(path
 
 std::vector<std::string> copy_tokenizer_files(const std::string& from, const std::string& out) {
   bool any = false;
-  for (const char* name : {"tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json",
-                           "added_tokens.json", "chat_template.jinja", "chat_template.json", "generation_config.json"}) {
+  for (const char* name : {"tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "tokenizer_config.json",
+                           "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "chat_template.json",
+                           "generation_config.json"}) {
     std::error_code none;
     const std::string path = from + "/" + name;
     if (!fs::is_regular_file(path, none)) continue;
@@ -79,7 +100,8 @@ std::vector<std::string> make_tokenizer_files(const ModelFiles& files, const std
   const TokenizerPtr t = files.tokenizer();
   if (!t) return {"the GGUF carries no tokenizer; take the tokenizer's files from the original model"};
   const GgufTokenizerData data = tokenizer_of_gguf(GgufFile(files.path()));
-  write_json(out + "/generation_config.json", {{"bos_token_id", t->bos ? Json(*t->bos) : Json(nullptr)}, {"eos_token_id", t->stop_ids},
+  write_json(out + "/generation_config.json", {{"bos_token_id", t->bos ? Json(*t->bos) : Json(nullptr)},
+                                               {"eos_token_id", t->stop_ids},
                                                {"pad_token_id", t->pad ? Json(*t->pad) : Json(nullptr)}});
   Json settings = files.template_variables();
   settings["clean_up_tokenization_spaces"] = false;

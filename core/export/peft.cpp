@@ -1,5 +1,5 @@
-// The tensors are carried over bit by bit in the type they have; adapter_config.json is written anew with the keys every
-// PEFT release knows.
+// The tensors are carried over bit by bit in the type they have; adapter_config.json is written anew with the keys
+// every PEFT release knows.
 #include "core/export/peft.h"
 
 #include <fmt/format.h>
@@ -23,7 +23,8 @@ constexpr const char* kPrefix = "base_model.model.";
 
 std::vector<std::string> modules_of(const AdapterFiles& adapter) {
   std::set<std::string> out;
-  for (const auto& [name, tensor] : adapter.tensors) out.insert(name.substr(std::strlen(kPrefix), name.rfind(".lora_") - std::strlen(kPrefix)));
+  for (const auto& [name, tensor] : adapter.tensors)
+    out.insert(name.substr(std::strlen(kPrefix), name.rfind(".lora_") - std::strlen(kPrefix)));
   return {out.begin(), out.end()};
 }
 
@@ -32,7 +33,8 @@ void refuse_damaged_checkpoint(const std::string& from) {
   std::error_code none;
   for (const std::string& folder : {from, fs::path(from + "/..").lexically_normal().string()}) {
     if (!fs::is_regular_file(folder + "/manifest.json", none)) continue;
-    if (const std::string damage = RunFolder::checkpoint_damage(folder); !damage.empty()) throw InputError(folder, "", damage);
+    if (const std::string damage = RunFolder::checkpoint_damage(folder); !damage.empty())
+      throw InputError(folder, "", damage);
   }
 }
 
@@ -40,11 +42,15 @@ void refuse_damaged_checkpoint(const std::string& from) {
 void compare(const AdapterFiles& source, const std::string& folder) {
   const AdapterFiles written = read_adapter(folder);
   int64_t different = 0;
-  const auto wrong = [&](const std::string& what) { throw RunError(printable(folder, 200) + ": was written but reads back differently: " + what); };
+  const auto wrong = [&](const std::string& what) {
+    throw RunError(printable(folder, 200) + ": was written but reads back differently: " + what);
+  };
   if (written.tensors.size() != source.tensors.size()) wrong("another number of tensors");
   for (const auto& [name, tensor] : source.tensors) {
-    const auto it = std::find_if(written.tensors.begin(), written.tensors.end(), [&](const auto& t) { return t.first == name; });
-    if (it == written.tensors.end() || it->second.dtype() != tensor.dtype() || it->second.shape() != tensor.shape()) wrong(name);
+    const auto it =
+        std::find_if(written.tensors.begin(), written.tensors.end(), [&](const auto& t) { return t.first == name; });
+    if (it == written.tensors.end() || it->second.dtype() != tensor.dtype() || it->second.shape() != tensor.shape())
+      wrong(name);
     different += std::memcmp(it->second.raw(), tensor.raw(), tensor.bytes()) != 0;
   }
   if (different > 0) wrong(fmt::format("{} tensors differ", different));
@@ -56,7 +62,9 @@ void compare(const AdapterFiles& source, const std::string& folder) {
 
 std::vector<ExportedFile> export_peft(const ExportInput& input, std::stop_token stop) {
   if (!input.type.empty() && input.type != "f32")
-    throw UnsupportedError("--type " + printable(input.type, 40) + " is not offered for PEFT adapters; f32 is, and without --type they keep the type they have");
+    throw UnsupportedError(
+        "--type " + printable(input.type, 40) +
+        " is not offered for PEFT adapters; f32 is, and without --type they keep the type they have");
   refuse_damaged_checkpoint(input.adapter);
   AdapterFiles adapter = read_adapter(input.adapter);
   if (input.type == "f32")
@@ -64,7 +72,8 @@ std::vector<ExportedFile> export_peft(const ExportInput& input, std::stop_token 
   require_new_folder(input.out);
   FolderSwap swap(input.out);
   write_safetensors(swap.path() + "/adapter_model.safetensors", adapter.tensors);
-  write_file_atomic(swap.path() + "/adapter_config.json", dump_json(adapter_config_json(adapter.spec, modules_of(adapter)), 2) + "\n");
+  write_file_atomic(swap.path() + "/adapter_config.json",
+                    dump_json(adapter_config_json(adapter.spec, modules_of(adapter)), 2) + "\n");
   compare(adapter, swap.path());
   if (stop.stop_requested()) throw Interrupted("the export was stopped");
   swap.commit();

@@ -40,7 +40,8 @@ void refuse_other_kinds(const detail::JsonReader& r) {
   };
   const auto refuse_set = [&](const char* key, const char* what) {
     const Json* v = r.find(key);
-    if (v && !(v->is_structured() && v->empty()) && *v != Json(false)) r.fail(key, std::string(what) + " is not supported in this version");
+    if (v && !(v->is_structured() && v->empty()) && *v != Json(false))
+      r.fail(key, std::string(what) + " is not supported in this version");
   };
   refuse_true("use_dora", "weight-decomposed LoRA (DoRA)");
   refuse_true("lora_bias", "a bias on lora_B");
@@ -52,9 +53,11 @@ void refuse_other_kinds(const detail::JsonReader& r) {
   refuse_set("target_parameters", "an adapter on raw parameters");
   refuse_set("alora_invocation_tokens", "an activated adapter (aLoRA)");
   refuse_set("use_bdlora", "block-diagonal LoRA");
-  for (const char* variant : {"arrow_config", "kasa_config", "velora_config", "monteclora_config"}) refuse_set(variant, "this variant of LoRA");
+  for (const char* variant : {"arrow_config", "kasa_config", "velora_config", "monteclora_config"})
+    refuse_set(variant, "this variant of LoRA");
   const std::string bias = r.text("bias").value_or("none");
-  if (bias != "none") r.fail("bias", "\"" + printable(bias, 30) + "\": adapters that carry biases are not supported in this version");
+  if (bias != "none")
+    r.fail("bias", "\"" + printable(bias, 30) + "\": adapters that carry biases are not supported in this version");
 }
 
 std::string initialisation(const detail::JsonReader& r) {
@@ -65,7 +68,9 @@ std::string initialisation(const detail::JsonReader& r) {
   if (name == "gaussian") return name;
   for (const char* changed : {"pissa", "olora", "corda", "loftq"})
     if (name.starts_with(changed))
-      r.fail("init_lora_weights", "\"" + printable(name, 30) + "\" adapters belong to changed base weights; convert it to a plain LoRA with PEFT first");
+      r.fail("init_lora_weights",
+             "\"" + printable(name, 30) +
+                 "\" adapters belong to changed base weights; convert it to a plain LoRA with PEFT first");
   return "default";
 }
 
@@ -80,9 +85,11 @@ void read_targets(const detail::JsonReader& r, AdapterSpec& spec) {
     spec.target_is_pattern = to_lower_ascii(spec.target_modules[0]) != "all-linear";
     return;
   }
-  if (!v->is_array() || v->empty()) r.fail("target_modules", "found " + detail::described(*v) + "; a list of names or one pattern is wanted");
+  if (!v->is_array() || v->empty())
+    r.fail("target_modules", "found " + detail::described(*v) + "; a list of names or one pattern is wanted");
   for (const Json& name : *v) {
-    if (!name.is_string()) r.fail("target_modules", "found " + detail::described(name) + " in the list; names are wanted");
+    if (!name.is_string())
+      r.fail("target_modules", "found " + detail::described(name) + " in the list; names are wanted");
     spec.target_modules.push_back(name.get<std::string>());
   }
 }
@@ -127,16 +134,19 @@ AdapterConfig parse_adapter_config(const Json& json, const std::string& file) {
   const JsonReader r(json, file);
   const std::string type = r.text("peft_type").value_or("");
   if (type != "LORA")
-    r.fail("peft_type", type.empty() ? "is missing; LORA is wanted" : "\"" + printable(type, 40) + "\" is not supported; LORA is");
+    r.fail("peft_type",
+           type.empty() ? "is missing; LORA is wanted" : "\"" + printable(type, 40) + "\" is not supported; LORA is");
   const std::string task = r.text("task_type").value_or("CAUSAL_LM");
-  if (task != "CAUSAL_LM") r.fail("task_type", "\"" + printable(task, 40) + "\" is no language-model adapter; CAUSAL_LM is wanted");
+  if (task != "CAUSAL_LM")
+    r.fail("task_type", "\"" + printable(task, 40) + "\" is no language-model adapter; CAUSAL_LM is wanted");
   refuse_other_kinds(r);
   AdapterConfig out;
   AdapterSpec& spec = out.spec;
   spec.rank = r.integer("r", 1, kMaxRank).value_or(8);
   spec.alpha = r.number("lora_alpha").value_or(8);
   spec.dropout = r.number("lora_dropout").value_or(0);
-  if (spec.dropout < 0 || spec.dropout >= 1) r.fail("lora_dropout", "found " + shortest(spec.dropout) + "; wanted at least 0 and below 1");
+  if (spec.dropout < 0 || spec.dropout >= 1)
+    r.fail("lora_dropout", "found " + shortest(spec.dropout) + "; wanted at least 0 and below 1");
   spec.rslora = r.boolean("use_rslora").value_or(false);
   spec.init = initialisation(r);
   spec.base_model_name = r.text("base_model_name_or_path").value_or("");

@@ -33,13 +33,16 @@ bool is_file(const std::string& path) {
 
 std::string folder_of(std::string path) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
-  if (is_file(path) && (path.ends_with(kConfigFile) || path.ends_with(kTensorFile))) path = fs::path(path).parent_path().string();
+  if (is_file(path) && (path.ends_with(kConfigFile) || path.ends_with(kTensorFile)))
+    path = fs::path(path).parent_path().string();
   if (path.empty()) path = ".";
   for (const std::string& folder : {path, path + "/adapter"})
     if (is_file(folder + "/" + kConfigFile)) return folder;
   std::error_code none;
-  if (!fs::exists(path, none)) throw InputError(path, "", "no such file or folder; an adapter is a PEFT folder or a run folder");
-  if (is_file(path + "/config.json")) throw InputError(path, "", "is a model, not an adapter: it has config.json and no adapter_config.json");
+  if (!fs::exists(path, none))
+    throw InputError(path, "", "no such file or folder; an adapter is a PEFT folder or a run folder");
+  if (is_file(path + "/config.json"))
+    throw InputError(path, "", "is a model, not an adapter: it has config.json and no adapter_config.json");
   throw InputError(path, "", "has no adapter_config.json; an adapter is a PEFT folder or a run folder");
 }
 
@@ -50,39 +53,53 @@ struct TensorName {
 /// Module and half of "base_model.model.<module>.lora_A.weight"; refuses every other kind of name with its meaning.
 TensorName parse_name(const std::string& name, const std::string& file) {
   const std::string place = "tensor " + printable(name, 90);
-  if (!name.starts_with(kPrefix)) throw InputError(file, place, "does not begin with base_model.model.; this is no PEFT adapter file");
-  if (name.find("lora_embedding_") != std::string::npos) throw InputError(file, place, "adapters on embeddings are not supported in this version");
-  if (name.find("lora_magnitude_vector") != std::string::npos) throw InputError(file, place, "belongs to DoRA, which is not supported in this version");
+  if (!name.starts_with(kPrefix))
+    throw InputError(file, place, "does not begin with base_model.model.; this is no PEFT adapter file");
+  if (name.find("lora_embedding_") != std::string::npos)
+    throw InputError(file, place, "adapters on embeddings are not supported in this version");
+  if (name.find("lora_magnitude_vector") != std::string::npos)
+    throw InputError(file, place, "belongs to DoRA, which is not supported in this version");
   const std::string_view rest = std::string_view(name).substr(std::string_view(kPrefix).size());
   // Some trainers leave the adapter's name in memory, "default", in the file.
   for (const bool is_a : {true, false})
     for (const char* ending : {".weight", ".default.weight"}) {
       const std::string suffix = std::string(is_a ? ".lora_A" : ".lora_B") + ending;
-      if (rest.size() > suffix.size() && rest.ends_with(suffix)) return {std::string(rest.substr(0, rest.size() - suffix.size())), is_a};
+      if (rest.size() > suffix.size() && rest.ends_with(suffix))
+        return {std::string(rest.substr(0, rest.size() - suffix.size())), is_a};
     }
-  throw InputError(file, place, "is neither lora_A nor lora_B; whole modules and biases in an adapter are not supported in this version");
+  throw InputError(
+      file, place,
+      "is neither lora_A nor lora_B; whole modules and biases in an adapter are not supported in this version");
 }
 
 void check_tensor(const SafetensorsFile& file, const SafetensorsEntry& e, const Tensor& values) {
   const std::string place = "tensor " + printable(e.name, 90);
-  if (e.dtype != "F32" && e.dtype != "F16" && e.dtype != "BF16") throw InputError(file.path(), place, "has dtype " + e.dtype + "; F32, F16 or BF16 is wanted");
-  if (e.shape.size() != 2 || e.shape[0] < 1 || e.shape[1] < 1) throw InputError(file.path(), place, "has the shape " + to_string(e.shape) + "; a matrix is wanted");
+  if (e.dtype != "F32" && e.dtype != "F16" && e.dtype != "BF16")
+    throw InputError(file.path(), place, "has dtype " + e.dtype + "; F32, F16 or BF16 is wanted");
+  if (e.shape.size() != 2 || e.shape[0] < 1 || e.shape[1] < 1)
+    throw InputError(file.path(), place, "has the shape " + to_string(e.shape) + "; a matrix is wanted");
   const Tensor f = values.to(DType::f32);
   const float* v = f.data<float>();
   for (int64_t i = 0; i < f.size(); ++i)
-    if (!std::isfinite(v[i])) throw InputError(file.path(), place, fmt::format("value {} is not finite (NaN or infinity)", i));
+    if (!std::isfinite(v[i]))
+      throw InputError(file.path(), place, fmt::format("value {} is not finite (NaN or infinity)", i));
 }
 
-struct Halves { int64_t a_rank = 0, b_rank = 0; };
+struct Halves {
+  int64_t a_rank = 0, b_rank = 0;
+};
 
 /// Both halves there and of one rank, which is the one the config gives.
 void check_ranks(const std::map<std::string, Halves>& modules, const AdapterSpec& spec, const std::string& file) {
   for (const auto& [module, h] : modules) {
     const std::string place = "module " + printable(module, 90);
-    if (h.a_rank == 0 || h.b_rank == 0) throw InputError(file, place, std::string(h.a_rank == 0 ? "lora_A" : "lora_B") + " is missing");
-    if (h.a_rank != h.b_rank) throw InputError(file, place, fmt::format("lora_A has rank {}, lora_B has rank {}", h.a_rank, h.b_rank));
+    if (h.a_rank == 0 || h.b_rank == 0)
+      throw InputError(file, place, std::string(h.a_rank == 0 ? "lora_A" : "lora_B") + " is missing");
+    if (h.a_rank != h.b_rank)
+      throw InputError(file, place, fmt::format("lora_A has rank {}, lora_B has rank {}", h.a_rank, h.b_rank));
     const int64_t rank = rank_and_alpha(spec, module).first;
-    if (rank != h.a_rank) throw InputError(file, place, fmt::format("has rank {}, adapter_config.json says {}", h.a_rank, rank));
+    if (rank != h.a_rank)
+      throw InputError(file, place, fmt::format("has rank {}, adapter_config.json says {}", h.a_rank, rank));
   }
 }
 
@@ -95,15 +112,17 @@ std::string escaped(const std::string& module) {
   return out;
 }
 
-/// AdapterSpec keeps patterns by name; where keys overlap so that the file's order matters, they become one entry a module.
+/// AdapterSpec keeps patterns by name; where keys overlap so that the file's order matters, they become one entry a
+/// module.
 template <class Value>
-void keep_file_order(const std::vector<std::pair<std::string, Value>>& in_order, const std::map<std::string, Halves>& modules,
-                     std::map<std::string, Value>& patterns) {
+void keep_file_order(const std::vector<std::pair<std::string, Value>>& in_order,
+                     const std::map<std::string, Halves>& modules, std::map<std::string, Value>& patterns) {
   if (in_order.size() < 2) return;
   std::map<std::string, Value> exact;
   bool overlap = false;
   std::vector<std::pair<NamePattern, Value>> compiled;
-  for (const auto& [key, value] : in_order) compiled.emplace_back(NamePattern("adapter pattern", "(.*\\.)?(" + key + ")"), value);
+  for (const auto& [key, value] : in_order)
+    compiled.emplace_back(NamePattern("adapter pattern", "(.*\\.)?(" + key + ")"), value);
   for (const auto& [module, halves] : modules) {
     int hits = 0;
     for (const auto& [pattern, value] : compiled)
@@ -115,10 +134,14 @@ void keep_file_order(const std::vector<std::pair<std::string, Value>>& in_order,
 
 AdapterFiles read_folder(const std::string& folder) {
   const std::string config_path = folder + "/" + kConfigFile, path = folder + "/" + kTensorFile;
-  detail::AdapterConfig config = detail::parse_adapter_config(parse_json(read_file(config_path, kMaxConfigBytes), config_path), config_path);
+  detail::AdapterConfig config =
+      detail::parse_adapter_config(parse_json(read_file(config_path, kMaxConfigBytes), config_path), config_path);
   if (!is_file(path))
-    throw InputError(folder, kTensorFile, is_file(folder + "/adapter_model.bin") ? "is missing; adapter_model.bin is a pickle and not opened: load it with PEFT once and save it again"
-                                                                                 : "is missing");
+    throw InputError(
+        folder, kTensorFile,
+        is_file(folder + "/adapter_model.bin")
+            ? "is missing; adapter_model.bin is a pickle and not opened: load it with PEFT once and save it again"
+            : "is missing");
   const SafetensorsFile file(path);
   AdapterFiles out;
   std::map<std::string, Halves> modules;
@@ -152,7 +175,9 @@ AdapterFiles read_folder(const std::string& folder) {
 
 [[noreturn]] void refuse(const std::string& path, const std::vector<std::string>& wrong) {
   for (size_t i = 0; i < wrong.size() && i < 20; ++i) log_error(path + ": " + wrong[i]);
-  throw InputError(path, "", wrong.size() == 1 ? wrong[0] : fmt::format("{} tensors do not fit the model; first: {}", wrong.size(), wrong[0]));
+  throw InputError(
+      path, "",
+      wrong.size() == 1 ? wrong[0] : fmt::format("{} tensors do not fit the model; first: {}", wrong.size(), wrong[0]));
 }
 
 /// Modules that carry tensors, as explicit names: the tensors are what an adapter is.
@@ -166,11 +191,13 @@ AdapterSpec spec_of_tensors(const AdapterFiles& adapter) {
 }
 
 /// Modules the config's targets mean but the tensors lack: such a file is incomplete.
-void find_missing(Model& model, const AdapterFiles& adapter, const std::map<std::string, const Tensor*>& given, std::vector<std::string>& wrong) {
+void find_missing(Model& model, const AdapterFiles& adapter, const std::map<std::string, const Tensor*>& given,
+                  std::vector<std::string>& wrong) {
   std::vector<LinearShape> shapes;
   for (const Linear* l : model.linears()) shapes.push_back({l->name(), l->out_features(), l->in_features()});
   for (const LinearShape& s : methods().get(adapter.spec.method)->matched(shapes, adapter.spec))
-    if (!given.count(kPrefix + s.name + ".lora_A.weight")) wrong.push_back(s.name + " is among the adapter's targets but has no tensors");
+    if (!given.count(kPrefix + s.name + ".lora_A.weight"))
+      wrong.push_back(s.name + " is among the adapter's targets but has no tensors");
 }
 
 }  // namespace
@@ -197,8 +224,11 @@ void attach_adapter(Model& model, const AdapterFiles& adapter, const std::string
       wrong.push_back("the model has no linear layer " + printable(n.module, 90));
       continue;
     }
-    const int64_t found = tensor.dim(n.is_a ? 1 : 0), wanted = n.is_a ? it->second->in_features() : it->second->out_features();
-    if (found != wanted) wrong.push_back(fmt::format("{} has {} {}, the layer has {}", printable(name, 90), found, n.is_a ? "inputs" : "outputs", wanted));
+    const int64_t found = tensor.dim(n.is_a ? 1 : 0),
+                  wanted = n.is_a ? it->second->in_features() : it->second->out_features();
+    if (found != wanted)
+      wrong.push_back(fmt::format("{} has {} {}, the layer has {}", printable(name, 90), found,
+                                  n.is_a ? "inputs" : "outputs", wanted));
   }
   const Method& method = *methods().get(adapter.spec.method);
   try {
@@ -212,7 +242,8 @@ void attach_adapter(Model& model, const AdapterFiles& adapter, const std::string
   }
   for (const NamedParameter& p : method.parameters(model)) {
     const auto it = given.find(p.name);
-    if (it == given.end() || it->second->shape() != p.var->value.shape()) throw InputError(path, "tensor " + printable(p.name, 90), "is missing or of another shape");
+    if (it == given.end() || it->second->shape() != p.var->value.shape())
+      throw InputError(path, "tensor " + printable(p.name, 90), "is missing or of another shape");
     p.var->value.copy_from(it->second->to(DType::f32));
   }
 }

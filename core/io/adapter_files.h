@@ -16,7 +16,8 @@ struct AdapterFiles {
 };
 /// `path`: a PEFT folder or a run folder (its adapter/). Throws InputError.
 AdapterFiles read_adapter(const std::string& path);
-/// Attaches the adapter to the model; every tensor must find its module and fit. Throws InputError listing what does not.
+/// Attaches the adapter to the model; every tensor must find its module and fit. Throws InputError listing what does
+/// not.
 void attach_adapter(Model& model, const AdapterFiles& adapter, const std::string& path);
 /// Writes the two files atomically (temporary folder, rename). Returns nothing half-written.
 void write_adapter(const std::string& folder, const AdapterSpec& spec, const std::vector<NamedParameter>& parameters,

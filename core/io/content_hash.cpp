@@ -1,5 +1,5 @@
-// One hash for a model's weights. Reading gigabytes for it each time would be felt, so it is remembered per file as long
-// as size and time of change stay; a lost or damaged memory only costs time.
+// One hash for a model's weights. Reading gigabytes for it each time would be felt, so it is remembered per file as
+// long as size and time of change stay; a lost or damaged memory only costs time.
 #include <fmt/format.h>
 
 #include "core/base/error.h"

@@ -23,7 +23,8 @@ std::string without_slash(std::string path) {
 }
 
 [[noreturn]] void fail(const std::string& path, const char* what) {
-  throw IoError(path, printable(path, 300) + ": " + what + ": " + (errno == ENOSPC ? "the disk is full" : std::strerror(errno)));
+  throw IoError(
+      path, printable(path, 300) + ": " + what + ": " + (errno == ENOSPC ? "the disk is full" : std::strerror(errno)));
 }
 
 std::string parent_of(const std::string& path) {
@@ -35,9 +36,10 @@ std::string parent_of(const std::string& path) {
 
 FolderSwap::FolderSwap(const std::string& target) : target_(without_slash(target)) {
   static std::atomic<unsigned> counter{0};
-  struct stat info{};
+  struct stat info {};
   if (::lstat(target_.c_str(), &info) == 0 && !S_ISDIR(info.st_mode))
-    throw RunError(printable(target_, 300) + ": is a " + (S_ISLNK(info.st_mode) ? "link" : "file") + ", a folder is to be written there");
+    throw RunError(printable(target_, 300) + ": is a " + (S_ISLNK(info.st_mode) ? "link" : "file") +
+                   ", a folder is to be written there");
   temporary_ = target_ + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
   if (::mkdir(temporary_.c_str(), 0755) != 0) {
     const std::string path = temporary_;

@@ -11,10 +11,14 @@ namespace {
 constexpr const char* kState = ".quant_state.bitsandbytes__";
 constexpr uint64_t kMaxState = 64u << 10;
 
-struct State { const ShardTensor* tensor; std::string quant_type; };
+struct State {
+  const ShardTensor* tensor;
+  std::string quant_type;
+};
 std::optional<State> state_of(const ShardedTensors& shards, const std::string& name) {
   for (const char* type : {"nf4", "fp4"})
-    if (const auto it = shards.tensors.find(name + kState + type); it != shards.tensors.end()) return State{&it->second, type};
+    if (const auto it = shards.tensors.find(name + kState + type); it != shards.tensors.end())
+      return State{&it->second, type};
   return std::nullopt;
 }
 
@@ -23,21 +27,25 @@ std::vector<int64_t> read_state(const State& state, const std::string& name, Fou
   const auto bytes = state.tensor->file->bytes(*state.tensor->entry);
   const std::string& file = state.tensor->file->path();
   const std::string place = "quant_state of " + printable(name, 70);
-  if (bytes.size() > kMaxState) throw InputError(file, place, "has " + std::to_string(bytes.size()) + " bytes; at most 64 KiB are read");
+  if (bytes.size() > kMaxState)
+    throw InputError(file, place, "has " + std::to_string(bytes.size()) + " bytes; at most 64 KiB are read");
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   const Json json = parse_json(text, file, place, {.max_depth = 8, .reject_duplicate_keys = true});
   const JsonReader r(json, file, place + ".");
   out.quant_type = r.text("quant_type").value_or("");
-  if (out.quant_type != state.quant_type) r.fail("quant_type", "found \"" + printable(out.quant_type, 20) + "\", but the key says " + state.quant_type);
+  if (out.quant_type != state.quant_type)
+    r.fail("quant_type", "found \"" + printable(out.quant_type, 20) + "\", but the key says " + state.quant_type);
   out.block_size = static_cast<int>(r.integer("blocksize", 32, 4096).value_or(64));
-  if (const auto v = r.integer("nested_blocksize", 1, 1 << 20)) out.parts.numbers.emplace_back("nested_blocksize", static_cast<double>(*v));
+  if (const auto v = r.integer("nested_blocksize", 1, 1 << 20))
+    out.parts.numbers.emplace_back("nested_blocksize", static_cast<double>(*v));
   if (const auto v = r.number("nested_offset")) out.parts.numbers.emplace_back("nested_offset", *v);
   out.parts.numbers.emplace_back("blocksize", out.block_size);
   const Json* shape = r.find("shape");
   if (!shape || !shape->is_array() || shape->size() != 2) r.fail("shape", "two numbers are wanted");
   std::vector<int64_t> dims;
   for (const Json& axis : *shape) {
-    if (!axis.is_number_unsigned() || axis.get<uint64_t>() < 1 || axis.get<uint64_t>() > (1u << 30)) r.fail("shape", "found " + described(axis));
+    if (!axis.is_number_unsigned() || axis.get<uint64_t>() < 1 || axis.get<uint64_t>() > (1u << 30))
+      r.fail("shape", "found " + described(axis));
     dims.push_back(axis.get<int64_t>());
   }
   return dims;
@@ -49,7 +57,8 @@ bool is_four_bit_part(const ShardedTensors& shards, const std::string& name) {
   const size_t state = name.find(kState);
   if (state != std::string::npos) return true;
   for (const char* part : {".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map"})
-    if (name.ends_with(part) && state_of(shards, name.substr(0, name.size() - std::string_view(part).size()))) return true;
+    if (name.ends_with(part) && state_of(shards, name.substr(0, name.size() - std::string_view(part).size())))
+      return true;
   return false;
 }
 
@@ -72,7 +81,8 @@ std::optional<StoredTensor> four_bit_tensor(const ShardedTensors& shards, const 
     out.info.bytes += it->second.entry->end - it->second.entry->begin;
   }
   try {
-    weight_from_bitsandbytes(four_bit->parts, four_bit->quant_type, four_bit->block_size, out.info.shape[0], out.info.shape[1]);
+    weight_from_bitsandbytes(four_bit->parts, four_bit->quant_type, four_bit->block_size, out.info.shape[0],
+                             out.info.shape[1]);
   } catch (const RunError& e) {
     throw InputError(out.file, "tensor " + printable(name, 80), e.what());
   }

@@ -27,16 +27,19 @@ int read_version(GgufReader& r) {
   if ((version & 0xffff) == 0)
     r.fail_at(4, "a big-endian GGUF; only little-endian files are read: convert it again without --bigendian");
   if (version == 1) r.fail_at(4, "GGUF version 1 is no longer read; convert the model again with a current converter");
-  if (version != 2 && version != 3) r.fail_at(4, "GGUF version " + std::to_string(version) + " is not known; versions 2 and 3 are read");
+  if (version != 2 && version != 3)
+    r.fail_at(4, "GGUF version " + std::to_string(version) + " is not known; versions 2 and 3 are read");
   return static_cast<int>(version);
 }
 
 uint64_t read_count(GgufReader& r, const char* what, uint64_t cap, uint64_t least_bytes) {
   const uint64_t at = r.position();
   const auto n = r.number<uint64_t>(what);
-  if (n > cap) r.fail_at(at, std::string(what) + " is " + std::to_string(n) + "; at most " + std::to_string(cap) + " are read");
+  if (n > cap)
+    r.fail_at(at, std::string(what) + " is " + std::to_string(n) + "; at most " + std::to_string(cap) + " are read");
   if (n > r.left() / least_bytes)
-    r.fail_at(at, std::string(what) + " is " + std::to_string(n) + ", but only " + std::to_string(r.left()) + " bytes follow");
+    r.fail_at(at, std::string(what) + " is " + std::to_string(n) + ", but only " + std::to_string(r.left()) +
+                      " bytes follow");
   return n;
 }
 
@@ -44,17 +47,21 @@ void read_pair(GgufReader& r, std::map<std::string, GgufValue>& metadata) {
   const uint64_t at = r.position();
   const std::string key(r.text(kMaxKeyBytes, "a key"));
   const bool plain = std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c <= '~'; });
-  if (key.empty() || !plain) r.fail_at(at, key.empty() ? "an empty key" : "the key \"" + printable(key, 60) + "\" is no plain ASCII");
+  if (key.empty() || !plain)
+    r.fail_at(at, key.empty() ? "an empty key" : "the key \"" + printable(key, 60) + "\" is no plain ASCII");
   const auto type = r.number<int32_t>("the type of a value");
   GgufValue value = r.value(type, key);
-  if (!metadata.emplace(key, std::move(value)).second) r.fail_at(at, "the key \"" + printable(key, 60) + "\" stands twice");
+  if (!metadata.emplace(key, std::move(value)).second)
+    r.fail_at(at, "the key \"" + printable(key, 60) + "\" stands twice");
 }
 
 /// Sizes of one tensor from its dimensions: blocks first, then bytes, so that nothing wraps on the way.
-uint64_t tensor_bytes(const GgufReader& r, uint64_t at, const std::vector<int64_t>& ne, const StoredType& type, const std::string& name) {
+uint64_t tensor_bytes(const GgufReader& r, uint64_t at, const std::vector<int64_t>& ne, const StoredType& type,
+                      const std::string& name) {
   const std::string who = "tensor \"" + printable(name, 64) + "\": ";
   if (ne[0] % type.block_elements != 0)
-    r.fail_at(at, who + std::to_string(ne[0]) + " columns are no whole blocks of " + std::string(type.name) + " (" + std::to_string(type.block_elements) + ")");
+    r.fail_at(at, who + std::to_string(ne[0]) + " columns are no whole blocks of " + std::string(type.name) + " (" +
+                      std::to_string(type.block_elements) + ")");
   uint64_t elements = 1, blocks = 1;
   for (size_t i = 0; i < ne.size(); ++i) {
     const auto all = checked_mul(elements, static_cast<uint64_t>(ne[i]));
@@ -73,14 +80,17 @@ GgufTensor read_tensor(GgufReader& r) {
   const uint64_t at = r.position();
   GgufTensor t;
   t.name = std::string(r.text(kMaxNameBytes, "a tensor name"));
-  if (t.name.empty() || !is_valid_utf8(t.name) || t.name.find('\0') != std::string::npos) r.fail_at(at, "a tensor name that is empty or no text");
+  if (t.name.empty() || !is_valid_utf8(t.name) || t.name.find('\0') != std::string::npos)
+    r.fail_at(at, "a tensor name that is empty or no text");
   const auto dims = r.number<uint32_t>("the number of dimensions");
   if (dims < 1 || dims > 4)
-    r.fail_at(at, "tensor \"" + printable(t.name, 64) + "\" has " + std::to_string(dims) + " dimensions; 1 to 4 are possible");
+    r.fail_at(at, "tensor \"" + printable(t.name, 64) + "\" has " + std::to_string(dims) +
+                      " dimensions; 1 to 4 are possible");
   std::vector<int64_t> ne;
   for (uint32_t i = 0; i < dims; ++i) {
     ne.push_back(r.number<int64_t>("a dimension"));
-    if (ne.back() < 0) r.fail_at(at, "tensor \"" + printable(t.name, 64) + "\" has the negative dimension " + std::to_string(ne.back()));
+    if (ne.back() < 0)
+      r.fail_at(at, "tensor \"" + printable(t.name, 64) + "\" has the negative dimension " + std::to_string(ne.back()));
   }
   t.type = r.number<int32_t>("the type of a tensor");
   const StoredType* type = stored_type(t.type);
@@ -92,15 +102,18 @@ GgufTensor read_tensor(GgufReader& r) {
 }
 
 /// Offsets must be the running sum of padded sizes, and each tensor must end inside the data. Makes them absolute.
-uint64_t place_tensors(const GgufReader& r, std::vector<GgufTensor>& tensors, uint64_t data, uint64_t data_bytes, uint64_t alignment) {
+uint64_t place_tensors(const GgufReader& r, std::vector<GgufTensor>& tensors, uint64_t data, uint64_t data_bytes,
+                       uint64_t alignment) {
   uint64_t at = 0;
   for (GgufTensor& t : tensors) {
     const std::string who = "tensor \"" + printable(t.name, 64) + "\" ";
-    if (t.offset != at) r.fail(who + "lies at offset " + std::to_string(t.offset) + "; with the sizes before it, it must lie at " + std::to_string(at));
+    if (t.offset != at)
+      r.fail(who + "lies at offset " + std::to_string(t.offset) + "; with the sizes before it, it must lie at " +
+             std::to_string(at));
     const auto end = checked_add(at, t.bytes);
     if (!end || *end > data_bytes)
-      r.fail(who + "needs " + std::to_string(t.bytes) + " bytes, " + std::to_string(at > data_bytes ? 0 : data_bytes - at) +
-             " are left; the file is cut off");
+      r.fail(who + "needs " + std::to_string(t.bytes) + " bytes, " +
+             std::to_string(at > data_bytes ? 0 : data_bytes - at) + " are left; the file is cut off");
     const auto next = checked_round_up(*end, alignment);
     if (!next) r.fail(who + "ends beyond any file");
     t.offset = data + at;
@@ -126,7 +139,8 @@ GgufFile::GgufFile(const std::string& path) : path_(path), file_(std::make_share
   uint64_t alignment = 32;
   if (const auto given = integer("general.alignment", 1, kMaxAlignment)) alignment = static_cast<uint64_t>(*given);
   if (alignment < 8 || (alignment & (alignment - 1)) != 0)
-    throw InputError(path, "key general.alignment", "found " + std::to_string(alignment) + "; a power of two from 8 is wanted");
+    throw InputError(path, "key general.alignment",
+                     "found " + std::to_string(alignment) + "; a power of two from 8 is wanted");
   const uint64_t data = checked_round_up(r.position(), alignment).value();
   const uint64_t size = file_->bytes().size();
   trailing_ = place_tensors(r, tensors_, data, size > data ? size - data : 0, alignment);
@@ -137,7 +151,9 @@ const GgufTensor* GgufFile::find(const std::string& name) const {
   return it == index_.end() ? nullptr : &tensors_[it->second];
 }
 
-std::span<const std::byte> GgufFile::bytes(const GgufTensor& t) const { return file_->bytes().subspan(t.offset, t.bytes); }
+std::span<const std::byte> GgufFile::bytes(const GgufTensor& t) const {
+  return file_->bytes().subspan(t.offset, t.bytes);
+}
 
 namespace {
 [[noreturn]] void wrong_type(const std::string& path, const std::string& key, const char* wanted) {
@@ -162,22 +178,28 @@ std::optional<int64_t> GgufFile::integer(const std::string& key, int64_t min, in
     if (*i >= min && *i <= max) return *i;
     found = std::to_string(*i);
   } else if (const auto* u = std::get_if<uint64_t>(&it->second)) {
-    if (*u <= static_cast<uint64_t>(INT64_MAX) && static_cast<int64_t>(*u) >= min && static_cast<int64_t>(*u) <= max) return static_cast<int64_t>(*u);
+    if (*u <= static_cast<uint64_t>(INT64_MAX) && static_cast<int64_t>(*u) >= min && static_cast<int64_t>(*u) <= max)
+      return static_cast<int64_t>(*u);
     found = std::to_string(*u);
   } else {
     wrong_type(path_, key, "a whole number");
   }
-  throw InputError(path_, "key " + printable(key, 90), "found " + found + "; wanted " + std::to_string(min) + " to " + std::to_string(max));
+  throw InputError(path_, "key " + printable(key, 90),
+                   "found " + found + "; wanted " + std::to_string(min) + " to " + std::to_string(max));
 }
 
 std::optional<double> GgufFile::number(const std::string& key) const {
   const auto it = metadata_.find(key);
   if (it == metadata_.end()) return std::nullopt;
   double v = 0;
-  if (const auto* d = std::get_if<double>(&it->second)) v = *d;
-  else if (const auto* i = std::get_if<int64_t>(&it->second)) v = static_cast<double>(*i);
-  else if (const auto* u = std::get_if<uint64_t>(&it->second)) v = static_cast<double>(*u);
-  else wrong_type(path_, key, "a number");
+  if (const auto* d = std::get_if<double>(&it->second))
+    v = *d;
+  else if (const auto* i = std::get_if<int64_t>(&it->second))
+    v = static_cast<double>(*i);
+  else if (const auto* u = std::get_if<uint64_t>(&it->second))
+    v = static_cast<double>(*u);
+  else
+    wrong_type(path_, key, "a number");
   if (!std::isfinite(v)) throw InputError(path_, "key " + printable(key, 90), "is not a finite number");
   return v;
 }

@@ -24,8 +24,8 @@ struct GgufArray {
 using GgufValue = std::variant<int64_t, uint64_t, double, bool, std::string, GgufArray>;
 struct GgufTensor {
   std::string name;
-  int type = 0;                // ggml type id
-  std::vector<int64_t> shape;  // Hugging Face order (slowest first)
+  int type = 0;                    // ggml type id
+  std::vector<int64_t> shape;      // Hugging Face order (slowest first)
   uint64_t offset = 0, bytes = 0;  // absolute in the file
 };
 class GgufFile {
@@ -55,7 +55,8 @@ class GgufFile {
   std::map<std::string, size_t> index_;
   uint64_t trailing_ = 0;
 };
-/// Model sizes from the metadata, checked against the tensors present. Architectures other than llama are refused by name.
+/// Model sizes from the metadata, checked against the tensors present. Architectures other than llama are refused by
+/// name.
 ModelConfig model_config_of_gguf(const GgufFile& file);
 GgufTokenizerData tokenizer_of_gguf(const GgufFile& file);
 /// "model.layers.0.self_attn.q_proj.weight" -> "blk.0.attn_q.weight"; empty when unknown.

@@ -9,7 +9,9 @@
 namespace lorikeet {
 namespace {
 
-struct NamePair { std::string_view hf, gguf; };
+struct NamePair {
+  std::string_view hf, gguf;
+};
 constexpr std::array kWhole = {
     NamePair{"model.embed_tokens.weight", "token_embd.weight"},
     NamePair{"model.norm.weight", "output_norm.weight"},
@@ -17,16 +19,18 @@ constexpr std::array kWhole = {
 };
 // Behind "model.layers.N." and "blk.N.", before ".weight" or ".bias".
 constexpr std::array kInBlock = {
-    NamePair{"input_layernorm", "attn_norm"},         NamePair{"post_attention_layernorm", "ffn_norm"},
-    NamePair{"self_attn.q_proj", "attn_q"},           NamePair{"self_attn.k_proj", "attn_k"},
-    NamePair{"self_attn.v_proj", "attn_v"},           NamePair{"self_attn.o_proj", "attn_output"},
-    NamePair{"mlp.gate_proj", "ffn_gate"},            NamePair{"mlp.up_proj", "ffn_up"},
+    NamePair{"input_layernorm", "attn_norm"}, NamePair{"post_attention_layernorm", "ffn_norm"},
+    NamePair{"self_attn.q_proj", "attn_q"},   NamePair{"self_attn.k_proj", "attn_k"},
+    NamePair{"self_attn.v_proj", "attn_v"},   NamePair{"self_attn.o_proj", "attn_output"},
+    NamePair{"mlp.gate_proj", "ffn_gate"},    NamePair{"mlp.up_proj", "ffn_up"},
     NamePair{"mlp.down_proj", "ffn_down"},
 };
 constexpr std::string_view kHfBlock = "model.layers.", kGgufBlock = "blk.";
 
 /// "12.attn_q.weight" -> number, part, suffix. The number is written as a person would: no sign, no leading zero.
-struct BlockName { std::string_view number, part, suffix; };
+struct BlockName {
+  std::string_view number, part, suffix;
+};
 std::optional<BlockName> split_block_name(std::string_view rest) {
   const size_t dot = rest.find('.'), last = rest.rfind('.');
   if (dot == std::string_view::npos || last <= dot) return std::nullopt;

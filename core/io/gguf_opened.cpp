@@ -10,7 +10,8 @@ namespace lorikeet::detail {
 namespace {
 
 bool is_query_or_key(const std::string& hf_name) {
-  return hf_name.find(".self_attn.q_proj.") != std::string::npos || hf_name.find(".self_attn.k_proj.") != std::string::npos;
+  return hf_name.find(".self_attn.q_proj.") != std::string::npos ||
+         hf_name.find(".self_attn.k_proj.") != std::string::npos;
 }
 
 StoredTensor stored_tensor(const GgufFile& file, const GgufTensor& t, const ModelConfig& c) {
@@ -56,7 +57,8 @@ OpenedModel open_gguf_model(const std::string& path) {
   model.template_variables = variables_of(model.tokenizer);
   model.base_name = base_name_of(path);
   model.weight_files = {path};
-  if (file.trailing_bytes() > 0) model.warnings.push_back(fmt::format("{} bytes behind the last tensor are ignored", file.trailing_bytes()));
+  if (file.trailing_bytes() > 0)
+    model.warnings.push_back(fmt::format("{} bytes behind the last tensor are ignored", file.trailing_bytes()));
   if (!model.tokenizer) model.warnings.push_back("the file carries no tokenizer");
   return model;
 }

@@ -1,5 +1,5 @@
-/// Reads a GGUF's front part piece by piece. Every length is compared with the bytes left before anything is sized by it,
-/// and what the metadata takes in memory is counted against one limit (formats.md 3.7).
+/// Reads a GGUF's front part piece by piece. Every length is compared with the bytes left before anything is sized by
+/// it, and what the metadata takes in memory is counted against one limit (formats.md 3.7).
 #pragma once
 #include <cstring>
 #include <span>

@@ -18,7 +18,8 @@ const GgufArray* list_of(const GgufFile& f, const std::string& key) {
 std::vector<std::string> texts(const GgufFile& f, const std::string& key) {
   const GgufArray* a = list_of(f, key);
   if (!a) return {};
-  if (a->element_type != static_cast<int>(GgufType::text)) throw InputError(f.path(), "key " + key, "is no list of texts");
+  if (a->element_type != static_cast<int>(GgufType::text))
+    throw InputError(f.path(), "key " + key, "is no list of texts");
   return a->strings;  // not always UTF-8: some vocabularies hold single raw bytes
 }
 
@@ -36,7 +37,9 @@ std::vector<int32_t> token_types(const GgufFile& f, const std::string& key) {
     throw InputError(f.path(), "key " + key, "is no list of i32");
   std::vector<int32_t> out;
   for (const double v : a->numbers) {
-    if (v < 0 || v > 1000) throw InputError(f.path(), "key " + key, "entry " + std::to_string(out.size()) + " is " + shortest(v) + ", no token type");
+    if (v < 0 || v > 1000)
+      throw InputError(f.path(), "key " + key,
+                       "entry " + std::to_string(out.size()) + " is " + shortest(v) + ", no token type");
     out.push_back(static_cast<int32_t>(v));
   }
   return out;
@@ -46,7 +49,8 @@ std::optional<int32_t> token_id(const GgufFile& f, const std::string& key) {
   // Some writers store -1 for "none".
   const auto v = f.integer(key, -1, INT64_MAX);
   if (!v || *v == -1 || *v == 0xffffffff) return std::nullopt;
-  if (*v >= detail::kMaxWidth) throw InputError(f.path(), "key " + key, "found " + std::to_string(*v) + ", no token id");
+  if (*v >= detail::kMaxWidth)
+    throw InputError(f.path(), "key " + key, "found " + std::to_string(*v) + ", no token id");
   return static_cast<int32_t>(*v);
 }
 

@@ -25,7 +25,8 @@ constexpr std::array kDefaults = {
 std::string architecture_of(const JsonReader& r) {
   std::string name;
   if (const Json* list = r.find("architectures")) {
-    if (!list->is_array() || list->empty() || !(*list)[0].is_string()) r.fail("architectures", "a list with the name of a class is wanted");
+    if (!list->is_array() || list->empty() || !(*list)[0].is_string())
+      r.fail("architectures", "a list with the name of a class is wanted");
     name = (*list)[0].get<std::string>();
   } else {
     const std::string type = r.text("model_type").value_or("");
@@ -34,7 +35,8 @@ std::string architecture_of(const JsonReader& r) {
     if (name.empty()) r.fail("architectures", "is missing; it names the kind of model");
   }
   if (!models().find(name))
-    r.fail("architectures", "\"" + printable(name, 60) + "\" is not supported; this version knows " + join(models().names(), ", "));
+    r.fail("architectures",
+           "\"" + printable(name, 60) + "\" is not supported; this version knows " + join(models().names(), ", "));
   return name;
 }
 
@@ -56,7 +58,8 @@ void read_rope_kind(const JsonReader& rope, const std::string& kind, ModelConfig
   rope.fail("rope_type", "\"" + printable(kind, 40) + "\" is not supported; default, linear and llama3 are");
 }
 
-/// Old spelling: rope_theta beside rope_scaling; transformers 5: one object rope_parameters, perhaps keyed by layer type.
+/// Old spelling: rope_theta beside rope_scaling; transformers 5: one object rope_parameters, perhaps keyed by layer
+/// type.
 void read_rope(const JsonReader& r, ModelConfig& c) {
   c.rope_theta = r.number("rope_theta").value_or(10000);
   double partial = r.number("partial_rotary_factor").value_or(1);
@@ -68,7 +71,8 @@ void read_rope(const JsonReader& r, ModelConfig& c) {
   } else {
     rope = r.object("rope_scaling");
   }
-  if (partial != 1) r.fail("partial_rotary_factor", "found " + shortest(partial) + "; rotating a part of each head is not supported");
+  if (partial != 1)
+    r.fail("partial_rotary_factor", "found " + shortest(partial) + "; rotating a part of each head is not supported");
   if (!rope) return;
   auto kind = rope->text("rope_type");
   if (!kind) kind = rope->text("type");
@@ -81,15 +85,19 @@ bool read_quantization(const JsonReader& r) {
   if (!q) return false;
   const std::string method = q->text("quant_method").value_or("bitsandbytes");
   if (method != "bitsandbytes")
-    q->fail("quant_method", "weights in the form \"" + printable(method, 40) + "\" are not read; take the model before quantisation, or a GGUF");
+    q->fail("quant_method", "weights in the form \"" + printable(method, 40) +
+                                "\" are not read; take the model before quantisation, or a GGUF");
   const auto flag = [&](const char* a, const char* b) { return q->boolean(a).value_or(q->boolean(b).value_or(false)); };
   if (flag("load_in_8bit", "_load_in_8bit"))
-    q->fail("load_in_8bit", "8-bit bitsandbytes checkpoints are not read; take the model before quantisation, or a 4-bit one");
+    q->fail("load_in_8bit",
+            "8-bit bitsandbytes checkpoints are not read; take the model before quantisation, or a 4-bit one");
   return flag("load_in_4bit", "_load_in_4bit");
 }
 
 void read_sizes(const JsonReader& r, const ClassDefaults& d, ModelConfig& c) {
-  const auto size = [&](const char* key, int64_t max, int64_t otherwise) { return r.integer(key, 1, max).value_or(otherwise); };
+  const auto size = [&](const char* key, int64_t max, int64_t otherwise) {
+    return r.integer(key, 1, max).value_or(otherwise);
+  };
   c.vocab_size = size("vocab_size", kMaxWidth, 32000);
   c.hidden_size = size("hidden_size", kMaxWidth, 4096);
   c.intermediate_size = size("intermediate_size", kMaxWidth, d.intermediate);
@@ -100,7 +108,8 @@ void read_sizes(const JsonReader& r, const ClassDefaults& d, ModelConfig& c) {
   c.kv_heads = size("num_key_value_heads", c.heads, missing && d.kv_heads > 0 ? d.kv_heads : c.heads);
   const auto head_dim = r.integer("head_dim", 1, kMaxHeadDim);
   if (!head_dim && c.hidden_size % c.heads != 0)
-    r.fail("num_attention_heads", std::to_string(c.heads) + " heads do not divide hidden_size " + std::to_string(c.hidden_size) + ", and head_dim is missing");
+    r.fail("num_attention_heads", std::to_string(c.heads) + " heads do not divide hidden_size " +
+                                      std::to_string(c.hidden_size) + ", and head_dim is missing");
   c.head_dim = head_dim.value_or(c.hidden_size / c.heads);
   c.max_positions = size("max_position_embeddings", int64_t{1} << 30, d.max_positions);
 }
@@ -112,21 +121,24 @@ HfConfig parse_hf_config(const Json& config, const std::string& file) {
   HfConfig out;
   ModelConfig& c = out.model;
   c.architecture = architecture_of(r);
-  const auto known = std::find_if(kDefaults.begin(), kDefaults.end(), [&](const ClassDefaults& d) { return d.architecture == c.architecture; });
+  const auto known = std::find_if(kDefaults.begin(), kDefaults.end(),
+                                  [&](const ClassDefaults& d) { return d.architecture == c.architecture; });
   const ClassDefaults& d = known == kDefaults.end() ? kDefaults[0] : *known;
   read_sizes(r, d, c);
   c.norm_eps = r.number("rms_norm_eps").value_or(1e-6);
   read_rope(r, c);
   c.tied_head = r.boolean("tie_word_embeddings").value_or(false);
   const std::string activation = r.text("hidden_act").value_or("silu");
-  if (activation != "silu" && activation != "swish") r.fail("hidden_act", "\"" + printable(activation, 40) + "\" is not supported; silu is");
+  if (activation != "silu" && activation != "swish")
+    r.fail("hidden_act", "\"" + printable(activation, 40) + "\" is not supported; silu is");
   if (c.architecture == "LlamaForCausalLM") {  // other classes know neither key
     c.attention_bias = r.boolean("attention_bias").value_or(false);
     c.mlp_bias = r.boolean("mlp_bias").value_or(false);
   }
   // Classes without a window ignore the key; written as null it means none.
   if (d.sliding_window > 0)
-    c.sliding_window = config.contains("sliding_window") ? r.integer("sliding_window", 0, int64_t{1} << 30).value_or(0) : d.sliding_window;
+    c.sliding_window = config.contains("sliding_window") ? r.integer("sliding_window", 0, int64_t{1} << 30).value_or(0)
+                                                         : d.sliding_window;
   out.bitsandbytes_4bit = read_quantization(r);
   check_limits(c, file);
   return out;

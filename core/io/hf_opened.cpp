@@ -35,7 +35,8 @@ std::optional<std::string> token_text(const Json& config, const char* key) {
   const auto it = config.find(key);
   if (it == config.end()) return std::nullopt;
   if (it->is_string()) return it->get<std::string>();
-  if (it->is_object() && it->contains("content") && (*it)["content"].is_string()) return (*it)["content"].get<std::string>();
+  if (it->is_object() && it->contains("content") && (*it)["content"].is_string())
+    return (*it)["content"].get<std::string>();
   return std::nullopt;
 }
 
@@ -45,7 +46,8 @@ Json small_json(const std::string& path) {
 }
 
 Json variables_of(const std::string& folder, const TokenizerPtr& tokenizer) {
-  const Json config = small_json(folder + "/tokenizer_config.json"), map = small_json(folder + "/special_tokens_map.json");
+  const Json config = small_json(folder + "/tokenizer_config.json"),
+             map = small_json(folder + "/special_tokens_map.json");
   Json out = Json::object();
   for (const char* key : {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}) {
     auto text = token_text(config, key);

@@ -34,8 +34,11 @@ void count_format(Json& formats, const std::string& type, uint64_t bytes) {
 }
 
 Json tokenizer_json(const Tokenizer& t) {
-  Json j = {{"kind", t.kind()}, {"vocab_size", t.vocab_size()}, {"fingerprint", t.fingerprint()}, {"stop_ids", t.stop_ids}};
-  const auto special = [&](const char* name, const std::optional<int32_t>& id) { j[name] = id ? Json(*id) : Json(nullptr); };
+  Json j = {
+      {"kind", t.kind()}, {"vocab_size", t.vocab_size()}, {"fingerprint", t.fingerprint()}, {"stop_ids", t.stop_ids}};
+  const auto special = [&](const char* name, const std::optional<int32_t>& id) {
+    j[name] = id ? Json(*id) : Json(nullptr);
+  };
   special("bos", t.bos);
   special("eos", t.eos);
   special("pad", t.pad);
@@ -59,12 +62,18 @@ Json inspect_model(const std::string& path) {
   Context cx(bytes < kSmallModel ? 1 : 0);
   const auto source = files->weights(cx, {});
   for (const ModelTensorInfo& t : files->tensors()) {  // looks at every scale and plain value
-    if (t.shape.size() == 2) source->matrix(t.name, t.shape[0], t.shape[1], false);
-    else source->vector(t.name, t.shape[0]);
+    if (t.shape.size() == 2)
+      source->matrix(t.name, t.shape[0], t.shape[1], false);
+    else
+      source->vector(t.name, t.shape[0]);
   }
   const ModelConfig& c = files->config();
-  Json j = {{"kind", "model"}, {"architecture", c.architecture}, {"parameters", c.parameter_count()}, {"context_length", c.max_positions},
-            {"formats", formats}, {"tokenizer", files->tokenizer() ? tokenizer_json(*files->tokenizer()) : Json(nullptr)},
+  Json j = {{"kind", "model"},
+            {"architecture", c.architecture},
+            {"parameters", c.parameter_count()},
+            {"context_length", c.max_positions},
+            {"formats", formats},
+            {"tokenizer", files->tokenizer() ? tokenizer_json(*files->tokenizer()) : Json(nullptr)},
             {"chat_template", chat}};
   j["container"] = files->container();
   j["layers"] = c.layers;
@@ -79,13 +88,27 @@ Json inspect_adapter(const std::string& path) {
   Json formats = Json::object();
   int64_t parameters = 0;
   for (const auto& [name, tensor] : adapter.tensors) {
-    count_format(formats, to_lower_ascii(dtype_name(tensor.dtype())) == "f32" ? "F32" : tensor.dtype() == DType::bf16 ? "BF16" : "F16", tensor.bytes());
+    count_format(formats,
+                 to_lower_ascii(dtype_name(tensor.dtype())) == "f32" ? "F32"
+                 : tensor.dtype() == DType::bf16                     ? "BF16"
+                                                                     : "F16",
+                 tensor.bytes());
     parameters += tensor.size();
   }
   const AdapterSpec& s = adapter.spec;
-  return {{"kind", "adapter"}, {"architecture", "LoRA"}, {"parameters", parameters}, {"context_length", nullptr}, {"formats", formats},
-          {"tokenizer", nullptr}, {"chat_template", nullptr}, {"rank", s.rank}, {"alpha", s.alpha}, {"rslora", s.rslora},
-          {"target_modules", s.target_modules}, {"base_model", s.base_model_name}, {"warnings", Json::array()}};
+  return {{"kind", "adapter"},
+          {"architecture", "LoRA"},
+          {"parameters", parameters},
+          {"context_length", nullptr},
+          {"formats", formats},
+          {"tokenizer", nullptr},
+          {"chat_template", nullptr},
+          {"rank", s.rank},
+          {"alpha", s.alpha},
+          {"rslora", s.rslora},
+          {"target_modules", s.target_modules},
+          {"base_model", s.base_model_name},
+          {"warnings", Json::array()}};
 }
 
 Json inspect_run(const std::string& path) {
@@ -93,10 +116,16 @@ Json inspect_run(const std::string& path) {
   if (!run) throw InputError(path, "run.json", "cannot be read as a run");
   Json warnings = Json::array();
   for (const int64_t step : RunFolder::checkpoint_steps(path))
-    if (const std::string damage = RunFolder::checkpoint_damage(RunFolder::checkpoint_path(path, step)); !damage.empty())
+    if (const std::string damage = RunFolder::checkpoint_damage(RunFolder::checkpoint_path(path, step));
+        !damage.empty())
       warnings.push_back(fmt::format("checkpoint of step {}: {}", step, damage));
-  Json j = {{"kind", "run"}, {"architecture", nullptr}, {"parameters", nullptr}, {"context_length", nullptr}, {"formats", Json::object()},
-            {"tokenizer", nullptr}, {"chat_template", nullptr}};
+  Json j = {{"kind", "run"},
+            {"architecture", nullptr},
+            {"parameters", nullptr},
+            {"context_length", nullptr},
+            {"formats", Json::object()},
+            {"tokenizer", nullptr},
+            {"chat_template", nullptr}};
   j["state"] = run->state;
   j["model"] = run->model;
   j["step"] = run->step;
@@ -106,8 +135,14 @@ Json inspect_run(const std::string& path) {
 }
 
 Json inspect_tokenizer(const TokenizerPtr& tokenizer, const std::string& chat) {
-  return {{"kind", "tokenizer"}, {"architecture", nullptr}, {"parameters", nullptr}, {"context_length", nullptr}, {"formats", Json::object()},
-          {"tokenizer", tokenizer_json(*tokenizer)}, {"chat_template", chat.empty() ? Json(nullptr) : Json(chat)}, {"warnings", Json::array()}};
+  return {{"kind", "tokenizer"},
+          {"architecture", nullptr},
+          {"parameters", nullptr},
+          {"context_length", nullptr},
+          {"formats", Json::object()},
+          {"tokenizer", tokenizer_json(*tokenizer)},
+          {"chat_template", chat.empty() ? Json(nullptr) : Json(chat)},
+          {"warnings", Json::array()}};
 }
 
 /// Halves in pairs of one rank; GGUF adapters are not attached yet, so more is not promised.
@@ -117,7 +152,8 @@ Json inspect_gguf_adapter(const GgufFile& file) {
   int64_t parameters = 0;
   for (const GgufTensor& t : file.tensors()) {
     const bool is_a = t.name.ends_with(".lora_a");
-    if ((!is_a && !t.name.ends_with(".lora_b")) || t.shape.size() != 2) throw InputError(file.path(), "tensor " + printable(t.name, 70), "is no half of an adapter");
+    if ((!is_a && !t.name.ends_with(".lora_b")) || t.shape.size() != 2)
+      throw InputError(file.path(), "tensor " + printable(t.name, 70), "is no half of an adapter");
     const GgufTensor* other = file.find(t.name.substr(0, t.name.size() - 1) + (is_a ? "b" : "a"));
     if (!other || other->shape.size() != 2 || (is_a ? t.shape[0] != other->shape[1] : t.shape[1] != other->shape[0]))
       throw InputError(file.path(), "tensor " + printable(t.name, 70), "has no other half of its rank");
@@ -140,15 +176,22 @@ Json inspect_gguf(const std::string& path) {
   if (file.text("general.type").value_or("model") == "adapter") return inspect_gguf_adapter(file);
   if (!file.tensors().empty()) return inspect_model(path);
   const GgufTokenizerData data = tokenizer_of_gguf(file);
-  if (data.tokens.empty() && data.huggingface_json.empty()) throw InputError(path, "", "a GGUF with neither tensors nor a tokenizer");
+  if (data.tokens.empty() && data.huggingface_json.empty())
+    throw InputError(path, "", "a GGUF with neither tensors nor a tokenizer");
   const std::string chat = file.text("tokenizer.chat_template").value_or("");
   if (!chat.empty()) ChatTemplate(chat, path);
   return inspect_tokenizer(tokenizer_from_gguf(data, path), chat);
 }
 
 Json data_json() {
-  return {{"kind", "data"}, {"architecture", nullptr}, {"parameters", nullptr}, {"context_length", nullptr}, {"formats", Json::object()},
-          {"tokenizer", nullptr}, {"chat_template", nullptr}, {"warnings", Json::array()}};
+  return {{"kind", "data"},
+          {"architecture", nullptr},
+          {"parameters", nullptr},
+          {"context_length", nullptr},
+          {"formats", Json::object()},
+          {"tokenizer", nullptr},
+          {"chat_template", nullptr},
+          {"warnings", Json::array()}};
 }
 
 bool holds_data_files(const std::string& folder) {
@@ -206,7 +249,8 @@ Json inspect_loose_tensors(const std::string& path) {
     for (const int64_t n : e.shape) count *= static_cast<uint64_t>(n);
     parameters += count;
     if (int64_t bad = 0; type >= 0 && !stored_scales_finite(type, bytes, bad))
-      throw InputError(path, "tensor " + printable(e.name, 90), fmt::format("value {} is not finite (NaN or infinity)", bad));
+      throw InputError(path, "tensor " + printable(e.name, 90),
+                       fmt::format("value {} is not finite (NaN or infinity)", bad));
   }
   Json j = data_json();
   j["kind"] = "model";
@@ -219,7 +263,8 @@ Json inspect_loose_tensors(const std::string& path) {
 /// A safetensors file stands for its folder: an adapter's tensors, or a model's weights.
 Json inspect_safetensors(const std::string& path) {
   const std::string folder = folder_of(path);
-  if (is_file(folder + "/adapter_config.json") && fs::path(path).filename() == "adapter_model.safetensors") return inspect_adapter(folder);
+  if (is_file(folder + "/adapter_config.json") && fs::path(path).filename() == "adapter_model.safetensors")
+    return inspect_adapter(folder);
   return is_file(folder + "/config.json") ? inspect_model(path) : inspect_loose_tensors(path);
 }
 
@@ -229,7 +274,8 @@ Json inspect_config(const Json& config, const std::string& path) {
   std::error_code none;
   if (fs::path(path).filename() == "config.json")
     for (const auto& entry : fs::directory_iterator(folder_of(path), none))
-      if (entry.path().extension() == ".safetensors" || entry.path().extension() == ".gguf") return inspect_model(folder_of(path));
+      if (entry.path().extension() == ".safetensors" || entry.path().extension() == ".gguf")
+        return inspect_model(folder_of(path));
   Json j = data_json();
   j["kind"] = "model";
   j["architecture"] = c.architecture;
@@ -242,7 +288,8 @@ Json inspect_config(const Json& config, const std::string& path) {
 /// Settings of a tokenizer or a chat template without the tokenizer itself.
 Json inspect_template(const std::string& source, const std::string& path) {
   if (!source.empty()) ChatTemplate(source, path);
-  if (const TokenizerPtr tokenizer = tokenizer_from_folder(folder_of(path))) return inspect_tokenizer(tokenizer, source);
+  if (const TokenizerPtr tokenizer = tokenizer_from_folder(folder_of(path)))
+    return inspect_tokenizer(tokenizer, source);
   Json j = data_json();
   j["kind"] = "tokenizer";
   if (!source.empty()) j["chat_template"] = source;
@@ -253,8 +300,8 @@ Json inspect_template(const std::string& source, const std::string& path) {
 /// A JSON file by its members; nothing when they are those of no kind known here.
 std::optional<Json> inspect_json(const std::string& path) {
   const std::string name = fs::path(path).filename().string();
-  const bool known = name == "config.json" || name == "adapter_config.json" || name == "tokenizer.json" || name == "tokenizer_config.json" ||
-                     name == "model.safetensors.index.json" || name == "run.json";
+  const bool known = name == "config.json" || name == "adapter_config.json" || name == "tokenizer.json" ||
+                     name == "tokenizer_config.json" || name == "model.safetensors.index.json" || name == "run.json";
   Json j;
   try {
     j = read_json_file(path);
@@ -267,10 +314,12 @@ std::optional<Json> inspect_json(const std::string& path) {
     return std::nullopt;
   }
   const auto has = [&](const char* key) { return j.contains(key); };
-  if (name == "adapter_config.json" || has("peft_type")) return inspect_adapter(name == "adapter_config.json" ? folder_of(path) : path);
+  if (name == "adapter_config.json" || has("peft_type"))
+    return inspect_adapter(name == "adapter_config.json" ? folder_of(path) : path);
   if (name == "run.json") return inspect_run(folder_of(path));
   if (name == "model.safetensors.index.json" || has("weight_map")) return inspect_model(folder_of(path));
-  if (name == "config.json" || has("architectures") || (has("model_type") && has("hidden_size"))) return inspect_config(j, path);
+  if (name == "config.json" || has("architectures") || (has("model_type") && has("hidden_size")))
+    return inspect_config(j, path);
   if (name == "tokenizer.json" || (has("model") && has("added_tokens")))
     return inspect_tokenizer(tokenizer_from_json(read_file(path, 256u << 20), path), "");
   if (name == "tokenizer_config.json") return inspect_template(chat_template_of_folder(folder_of(path)), path);
@@ -281,10 +330,14 @@ Json inspect_file(const std::string& path) {
   const std::string extension = to_lower_ascii(fs::path(path).extension().string());
   if (extension == ".gguf" || file_beginning(path, 4) == "GGUF") return inspect_gguf(path);
   if (extension == ".safetensors") return inspect_safetensors(path);
-  if (extension == ".model") return inspect_tokenizer(tokenizer_from_sentencepiece(read_file(path, 64u << 20), path), "");
+  if (extension == ".model")
+    return inspect_tokenizer(tokenizer_from_sentencepiece(read_file(path, 64u << 20), path), "");
   if (extension == ".jinja") return inspect_template(read_file(path, 1u << 20), path);
   for (const char* pickle : {".bin", ".pt", ".pth", ".ckpt", ".pkl"})
-    if (extension == pickle) throw InputError(path, "", "pickle files can run code and are not opened; convert once with transformers: save_pretrained(folder, safe_serialization=True)");
+    if (extension == pickle)
+      throw InputError(path, "",
+                       "pickle files can run code and are not opened; convert once with transformers: "
+                       "save_pretrained(folder, safe_serialization=True)");
   if (extension == ".json")
     if (auto j = inspect_json(path)) return *j;
   return data_json();
@@ -298,7 +351,8 @@ Json inspect_file_or_folder(const std::string& path) {
   if (!fs::exists(status)) throw InputError(path, "", "no such file or folder");
   if (!fs::is_directory(status) && !fs::is_regular_file(status)) throw InputError(path, "", "is no regular file");
   try {
-    return detail::with_short_errors([&] { return fs::is_directory(status) ? inspect_folder(path) : inspect_file(path); });
+    return detail::with_short_errors(
+        [&] { return fs::is_directory(status) ? inspect_folder(path) : inspect_file(path); });
   } catch (const fs::filesystem_error& e) {
     throw InputError(path, "", std::string("cannot be read: ") + e.code().message());
   }

@@ -19,7 +19,9 @@ std::string described(const Json& v) {
 
 JsonReader::JsonReader(const Json& object, std::string file, std::string place)
     : object_(&object), file_(std::move(file)), place_(std::move(place)) {
-  if (!object.is_object()) throw InputError(file_, place_.empty() ? "the document" : place_, "found " + described(object) + ", an object is wanted");
+  if (!object.is_object())
+    throw InputError(file_, place_.empty() ? "the document" : place_,
+                     "found " + described(object) + ", an object is wanted");
 }
 
 void JsonReader::fail(const std::string& key, const std::string& message) const {
@@ -43,7 +45,8 @@ std::optional<int64_t> JsonReader::integer(const std::string& key, int64_t min, 
     if (const double d = v->get<double>(); d == std::floor(d) && std::fabs(d) < 9e15) n = static_cast<int64_t>(d);
   }
   if (!n || *n < min || *n > max)
-    fail(key, "found " + described(*v) + "; a whole number from " + std::to_string(min) + " to " + std::to_string(max) + " is wanted");
+    fail(key, "found " + described(*v) + "; a whole number from " + std::to_string(min) + " to " + std::to_string(max) +
+                  " is wanted");
   return n;
 }
 

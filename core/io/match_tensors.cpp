@@ -28,14 +28,19 @@ std::string difference(const ExpectedTensor& wanted, const StoredTensor* found) 
     return fmt::format("{} is {}, wanted {}", wanted.name, shape_text(found->info.shape), shape_text(wanted.shape));
   if (found->four_bit) return {};
   const StoredType* type = stored_type(found->ggml_type);
-  if (!type || !type->readable) return fmt::format("{} has the type {}, which is not read", wanted.name, found->info.stored);
+  if (!type || !type->readable)
+    return fmt::format("{} has the type {}, which is not read", wanted.name, found->info.stored);
   return {};
 }
 
 [[noreturn]] void refuse(const std::string& path, const std::vector<std::string>& differences) {
   for (size_t i = 0; i < differences.size() && i < kShown; ++i) log_error(path + ": " + differences[i]);
-  if (differences.size() > kShown) log_error(fmt::format("{}: and {} more differences", path, differences.size() - kShown));
-  throw InputError(path, "tensors", differences.size() == 1 ? differences[0] : fmt::format("{} do not fit the model's sizes; first: {}", differences.size(), differences[0]));
+  if (differences.size() > kShown)
+    log_error(fmt::format("{}: and {} more differences", path, differences.size() - kShown));
+  throw InputError(path, "tensors",
+                   differences.size() == 1
+                       ? differences[0]
+                       : fmt::format("{} do not fit the model's sizes; first: {}", differences.size(), differences[0]));
 }
 
 void warn_of_others(OpenedModel& model, const std::map<std::string, StoredTensor>& left) {
@@ -43,8 +48,9 @@ void warn_of_others(OpenedModel& model, const std::map<std::string, StoredTensor
   for (const auto& [name, tensor] : left)
     if (!name.ends_with(".rotary_emb.inv_freq") && name != "lm_head.weight") names.push_back(name);
   if (names.empty()) return;
-  model.warnings.push_back(fmt::format("{} {} no part of {} and ignored: {}{}", names.size(), names.size() == 1 ? "tensor is" : "tensors are",
-                                       model.config.architecture, printable(names[0], 80), names.size() > 1 ? ", ..." : ""));
+  model.warnings.push_back(fmt::format("{} {} no part of {} and ignored: {}{}", names.size(),
+                                       names.size() == 1 ? "tensor is" : "tensors are", model.config.architecture,
+                                       printable(names[0], 80), names.size() > 1 ? ", ..." : ""));
 }
 
 /// A tied model may carry the head anyway; it is not used, and the user hears when it differs from the embedding.
@@ -54,7 +60,9 @@ void warn_of_other_head(OpenedModel& model, const StoredTensor& head, const Stor
   const size_t size = head.bytes.size(), piece = 4096, step = std::max(piece, size / 64);
   for (size_t at = 0; same && at < size; at += step)
     same = std::memcmp(head.bytes.data() + at, embedding.bytes.data() + at, std::min(piece, size - at)) == 0;
-  if (!same) model.warnings.push_back("the config ties the head to the embedding, but the file has another lm_head.weight; the embedding is used");
+  if (!same)
+    model.warnings.push_back(
+        "the config ties the head to the embedding, but the file has another lm_head.weight; the embedding is used");
 }
 
 }  // namespace
@@ -96,7 +104,8 @@ void match_tensors(OpenedModel& model) {
     found.erase(it);
   }
   if (!differences.empty()) refuse(model.path, differences);
-  if (const auto head = found.find("lm_head.weight"); head != found.end()) warn_of_other_head(model, head->second, model.tensors.front());
+  if (const auto head = found.find("lm_head.weight"); head != found.end())
+    warn_of_other_head(model, head->second, model.tensors.front());
   warn_of_others(model, found);
 }
 
@@ -104,7 +113,8 @@ void check_tokenizer_fits(const OpenedModel& model) {
   if (!model.tokenizer) return;
   const int64_t ids = model.tokenizer->vocab_size(), rows = model.config.vocab_size;
   if (ids > rows)
-    throw InputError(model.path, "tokenizer", fmt::format("has {} ids, but the embedding has {} rows: it belongs to another model", ids, rows));
+    throw InputError(model.path, "tokenizer",
+                     fmt::format("has {} ids, but the embedding has {} rows: it belongs to another model", ids, rows));
 }
 
 }  // namespace lorikeet::detail

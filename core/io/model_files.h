@@ -16,8 +16,8 @@
 namespace lorikeet {
 
 struct ModelTensorInfo {
-  std::string name;            // Hugging Face name
-  std::string stored;          // "BF16", "Q4_1", "nf4 (bitsandbytes)"
+  std::string name;    // Hugging Face name
+  std::string stored;  // "BF16", "Q4_1", "nf4 (bitsandbytes)"
   std::vector<int64_t> shape;
   uint64_t bytes = 0;
 };
@@ -49,9 +49,10 @@ class ModelFiles {
 using ModelFilesPtr = std::shared_ptr<const ModelFiles>;
 /// Checks everything that can be checked without reading the weights. Throws InputError.
 ModelFilesPtr open_model(const std::string& path);
-/// Builds the model; scans scales and plain values for NaN and infinity. Reports progress by `progress(done, total)` bytes.
-std::unique_ptr<Model> load_model(const ModelFiles& files, Context& cx, const LoadOptions& options, std::stop_token stop,
-                                  const std::function<void(uint64_t, uint64_t)>& progress = {});
+/// Builds the model; scans scales and plain values for NaN and infinity. Reports progress by `progress(done, total)`
+/// bytes.
+std::unique_ptr<Model> load_model(const ModelFiles& files, Context& cx, const LoadOptions& options,
+                                  std::stop_token stop, const std::function<void(uint64_t, uint64_t)>& progress = {});
 /// Where ./studio model puts the default model; empty when it is not there.
 std::string default_model_path();
 /// "" or "default" -> the default model; a path stays; a hub id is looked up in the Hugging Face cache (no network).

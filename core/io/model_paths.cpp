@@ -1,5 +1,5 @@
-// From what a user writes to a folder or file on disk: the default model, a path, or a hub id in the Hugging Face cache.
-// Nothing here touches the network.
+// From what a user writes to a folder or file on disk: the default model, a path, or a hub id in the Hugging Face
+// cache. Nothing here touches the network.
 #include <algorithm>
 #include <cstdlib>
 
@@ -31,15 +31,18 @@ std::string hub_cache() {
 
 /// "org/name" or "name" of the characters that hub names have, so that it can safely become a folder name.
 bool is_hub_id(const std::string& id) {
-  if (id.empty() || id.size() > 200 || std::count(id.begin(), id.end(), '/') > 1 || id.find("..") != std::string::npos) return false;
+  if (id.empty() || id.size() > 200 || std::count(id.begin(), id.end(), '/') > 1 || id.find("..") != std::string::npos)
+    return false;
   if (id.front() == '/' || id.back() == '/' || id.front() == '.') return false;
   return std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '-' || c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '-' ||
+           c == '_' || c == '.';
   });
 }
 
 bool is_commit(const std::string& s) {
-  return s.size() == 40 && std::all_of(s.begin(), s.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  return s.size() == 40 &&
+         std::all_of(s.begin(), s.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 /// The newest known snapshot of a hub id, or empty.
@@ -50,7 +53,8 @@ std::string snapshot_of(const std::string& id) {
   std::error_code none;
   if (const std::string ref = repository + "/refs/main"; fs::is_regular_file(ref, none)) {
     const std::string commit(trim(read_file(ref, 1024)));
-    if (is_commit(commit) && fs::is_directory(repository + "/snapshots/" + commit, none)) return repository + "/snapshots/" + commit;
+    if (is_commit(commit) && fs::is_directory(repository + "/snapshots/" + commit, none))
+      return repository + "/snapshots/" + commit;
   }
   std::vector<std::string> snapshots;
   for (const auto& entry : fs::directory_iterator(repository + "/snapshots", none))
@@ -73,7 +77,8 @@ std::string default_model_path() {
 std::string resolve_model_path(const std::string& given) {
   if (given.empty() || given == "default") {
     const std::string path = default_model_path();
-    if (path.empty()) throw InputError("default model", "", std::string(kDefaultName) + " is not on this machine; run: ./studio model");
+    if (path.empty())
+      throw InputError("default model", "", std::string(kDefaultName) + " is not on this machine; run: ./studio model");
     return path;
   }
   std::error_code none;
@@ -82,9 +87,12 @@ std::string resolve_model_path(const std::string& given) {
   if (is_hub_id(given)) {
     if (const std::string path = snapshot_of(given); !path.empty()) return path;
     if (given.find('/') != std::string::npos)
-      throw InputError(given, "", "is neither a file or folder here nor in the Hugging Face cache (" + printable(hub_cache(), 90) + "); give a path, or fetch it first");
+      throw InputError(given, "",
+                       "is neither a file or folder here nor in the Hugging Face cache (" + printable(hub_cache(), 90) +
+                           "); give a path, or fetch it first");
   }
-  throw InputError(given, "", "no such file or folder; a model is a folder with config.json, a .gguf or a .safetensors file");
+  throw InputError(given, "",
+                   "no such file or folder; a model is a folder with config.json, a .gguf or a .safetensors file");
 }
 
 namespace detail {

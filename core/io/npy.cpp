@@ -11,7 +11,8 @@ namespace lorikeet {
 static_assert(std::endian::native == std::endian::little, "files are little-endian and written without swapping");
 
 void write_npy(const std::string& path, const Tensor& f32) {
-  if (f32.dtype() != DType::f32) throw DTypeError("write_npy: f32 is wanted, got " + std::string(dtype_name(f32.dtype())));
+  if (f32.dtype() != DType::f32)
+    throw DTypeError("write_npy: f32 is wanted, got " + std::string(dtype_name(f32.dtype())));
   std::string shape;
   for (const int64_t axis : f32.shape()) shape += std::to_string(axis) + ",";
   std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + shape + "), }";

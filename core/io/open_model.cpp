@@ -1,4 +1,5 @@
-// What lies at a path decides which reader opens it; loading then runs the readers' weight source with progress and stop.
+// What lies at a path decides which reader opens it; loading then runs the readers' weight source with progress and
+// stop.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -41,7 +42,8 @@ class OpenedModelFiles final : public ModelFiles {
 /// Passes requests on, counts bytes and ends the loading when asked.
 class WatchedSource final : public WeightSource {
  public:
-  WatchedSource(WeightSource& inner, const ModelFiles& files, std::stop_token stop, const std::function<void(uint64_t, uint64_t)>& progress)
+  WatchedSource(WeightSource& inner, const ModelFiles& files, std::stop_token stop,
+                const std::function<void(uint64_t, uint64_t)>& progress)
       : inner_(inner), stop_(std::move(stop)), progress_(progress) {
     for (const ModelTensorInfo& t : files.tensors()) {
       sizes_.emplace(t.name, t.bytes);
@@ -93,7 +95,9 @@ OpenedModel open_other_folder(const std::string& folder) {
   if (ggufs.size() == 1) return detail::open_gguf_model(ggufs[0]);
   if (ggufs.size() > 1) {
     std::sort(ggufs.begin(), ggufs.end());
-    throw InputError(folder, "", fmt::format("has {} .gguf files; give one of them, for example {}", ggufs.size(), printable(fs::path(ggufs[0]).filename().string(), 80)));
+    throw InputError(folder, "",
+                     fmt::format("has {} .gguf files; give one of them, for example {}", ggufs.size(),
+                                 printable(fs::path(ggufs[0]).filename().string(), 80)));
   }
   if (weights) throw InputError(folder, "config.json", "is missing; without it the sizes of the model are not known");
   throw InputError(folder, "", "holds no model: neither config.json nor a .gguf file");
@@ -102,21 +106,27 @@ OpenedModel open_other_folder(const std::string& folder) {
 bool begins_with(const std::string& path, std::string_view magic) {
   const MappedFile file(path);
   const auto bytes = file.bytes();
-  return bytes.size() >= magic.size() && std::equal(magic.begin(), magic.end(), reinterpret_cast<const char*>(bytes.data()));
+  return bytes.size() >= magic.size() &&
+         std::equal(magic.begin(), magic.end(), reinterpret_cast<const char*>(bytes.data()));
 }
 
 OpenedModel open_file(const std::string& path) {
   const std::string extension = to_lower_ascii(fs::path(path).extension().string());
   if (extension == ".gguf" || begins_with(path, "GGUF")) return detail::open_gguf_model(path);
   if (extension == ".bin" || extension == ".pt" || extension == ".pth" || extension == ".ckpt")
-    throw InputError(path, "", "pickle files can run code and are not opened; convert once with transformers: save_pretrained(folder, safe_serialization=True)");
-  if (extension != ".safetensors") throw InputError(path, "", "is no model; a model is a folder with config.json, a .gguf or a .safetensors file");
+    throw InputError(path, "",
+                     "pickle files can run code and are not opened; convert once with transformers: "
+                     "save_pretrained(folder, safe_serialization=True)");
+  if (extension != ".safetensors")
+    throw InputError(path, "", "is no model; a model is a folder with config.json, a .gguf or a .safetensors file");
   std::string folder = fs::path(path).parent_path().string();
   if (folder.empty()) folder = ".";
   std::error_code none;
-  if (!fs::is_regular_file(folder + "/config.json", none)) throw InputError(path, "", "config.json is missing beside it; without it the sizes of the model are not known");
+  if (!fs::is_regular_file(folder + "/config.json", none))
+    throw InputError(path, "", "config.json is missing beside it; without it the sizes of the model are not known");
   // One part of a model in parts stands for the whole.
-  const bool part = fs::path(path).filename().string().find("-of-") != std::string::npos && fs::is_regular_file(folder + "/model.safetensors.index.json", none);
+  const bool part = fs::path(path).filename().string().find("-of-") != std::string::npos &&
+                    fs::is_regular_file(folder + "/model.safetensors.index.json", none);
   return detail::open_hf_model(folder, part ? std::string() : path);
 }
 
@@ -139,7 +149,9 @@ OpenedModel open_path(const std::string& given) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   std::error_code none;
   const auto status = fs::status(path, none);
-  if (!fs::exists(status)) throw InputError(path, "", "no such file or folder; a model is a folder with config.json, a .gguf or a .safetensors file");
+  if (!fs::exists(status))
+    throw InputError(path, "",
+                     "no such file or folder; a model is a folder with config.json, a .gguf or a .safetensors file");
   if (!fs::is_directory(status)) {
     if (!fs::is_regular_file(status)) throw InputError(path, "", "is no regular file");
     return open_file(path);
@@ -159,11 +171,12 @@ ModelFilesPtr open_model(const std::string& path) {
   }
 }
 
-std::unique_ptr<Model> load_model(const ModelFiles& files, Context& cx, const LoadOptions& options, std::stop_token stop,
-                                  const std::function<void(uint64_t, uint64_t)>& progress) {
+std::unique_ptr<Model> load_model(const ModelFiles& files, Context& cx, const LoadOptions& options,
+                                  std::stop_token stop, const std::function<void(uint64_t, uint64_t)>& progress) {
   const auto source = files.weights(cx, options);
   WatchedSource watched(*source, files, stop, progress);
-  return detail::with_short_errors([&] { return models().get(files.config().architecture)(files.config(), watched, stop); });
+  return detail::with_short_errors(
+      [&] { return models().get(files.config().architecture)(files.config(), watched, stop); });
 }
 
 }  // namespace lorikeet

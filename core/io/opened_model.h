@@ -1,5 +1,5 @@
-/// What opening a model leaves behind, whatever container it came from: sizes, checked places of all tensors, tokenizer.
-/// Folders, GGUF files and single safetensors files fill the same struct; one weight source reads it.
+/// What opening a model leaves behind, whatever container it came from: sizes, checked places of all tensors,
+/// tokenizer. Folders, GGUF files and single safetensors files fill the same struct; one weight source reads it.
 #pragma once
 #include <memory>
 #include <span>
@@ -23,7 +23,7 @@ struct StoredTensor {
   int ggml_type = -1;                // block type of `bytes`; -1 for four_bit
   std::span<const std::byte> bytes;  // inside `mapping`
   std::shared_ptr<const MappedFile> mapping;
-  int64_t interleaved_head = 0;      // > 0: rows are in GGUF's rotary order within heads of this many rows (formats.md 2.6)
+  int64_t interleaved_head = 0;  // > 0: rows are in GGUF's rotary order within heads of this many rows (formats.md 2.6)
   std::shared_ptr<const FourBitParts> four_bit;
 };
 struct OpenedModel {
@@ -39,7 +39,8 @@ struct OpenedModel {
 };
 
 OpenedModel open_gguf_model(const std::string& path);
-/// `folder` has config.json; `only_file` names the one weight file to read, empty: look for model.safetensors or an index.
+/// `folder` has config.json; `only_file` names the one weight file to read, empty: look for model.safetensors or an
+/// index.
 OpenedModel open_hf_model(const std::string& folder, const std::string& only_file);
 std::unique_ptr<WeightSource> make_weight_source(const OpenedModel& model, Context& cx, const LoadOptions& options);
 

@@ -30,7 +30,8 @@ uint64_t wanted_bytes(const SafetensorsEntry& e, const std::string& file) {
     if (!next) throw InputError(file, tensor_place(e), "the size of its shape overflows");
     bits = *next;
   }
-  if (bits % 8 != 0) throw InputError(file, tensor_place(e), "its " + std::to_string(bits) + " bits are no whole bytes");
+  if (bits % 8 != 0)
+    throw InputError(file, tensor_place(e), "its " + std::to_string(bits) + " bits are no whole bytes");
   return bits / 8;
 }
 
@@ -38,23 +39,28 @@ void check_sizes(const SafetensorsEntry& e, uint64_t data_bytes, const std::stri
   if (e.end < e.begin) throw InputError(file, tensor_place(e), "data_offsets end before they begin");
   const uint64_t wanted = wanted_bytes(e, file);
   if (e.end - e.begin != wanted)
-    throw InputError(file, tensor_place(e), "data_offsets cover " + std::to_string(e.end - e.begin) + " bytes, shape and dtype need " +
-                                                std::to_string(wanted));
+    throw InputError(file, tensor_place(e),
+                     "data_offsets cover " + std::to_string(e.end - e.begin) + " bytes, shape and dtype need " +
+                         std::to_string(wanted));
   if (e.end > data_bytes)
-    throw InputError(file, tensor_place(e), "ends at byte " + std::to_string(e.end) + " of the data, the file has " +
-                                                std::to_string(data_bytes) + "; it is cut off, fetch it again");
+    throw InputError(file, tensor_place(e),
+                     "ends at byte " + std::to_string(e.end) + " of the data, the file has " +
+                         std::to_string(data_bytes) + "; it is cut off, fetch it again");
 }
 
 /// Each tensor begins where the one before ended: no hole, no overlap, nothing behind the last.
 void check_contiguous(const std::vector<SafetensorsEntry>& entries, uint64_t data_bytes, const std::string& file) {
   std::vector<const SafetensorsEntry*> order;
   for (const SafetensorsEntry& e : entries) order.push_back(&e);
-  std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return std::pair(a->begin, a->end) < std::pair(b->begin, b->end); });
+  std::sort(order.begin(), order.end(),
+            [](const auto* a, const auto* b) { return std::pair(a->begin, a->end) < std::pair(b->begin, b->end); });
   uint64_t at = 0;
   for (const SafetensorsEntry* e : order) {
     if (e->begin != at)
-      throw InputError(file, tensor_place(*e), "begins at byte " + std::to_string(e->begin) + " of the data, " +
-                                                   (e->begin < at ? "inside the tensor before it" : "leaving a hole behind byte " + std::to_string(at)));
+      throw InputError(
+          file, tensor_place(*e),
+          "begins at byte " + std::to_string(e->begin) + " of the data, " +
+              (e->begin < at ? "inside the tensor before it" : "leaving a hole behind byte " + std::to_string(at)));
     at = e->end;
   }
   if (at != data_bytes)
@@ -66,13 +72,17 @@ void check_contiguous(const std::vector<SafetensorsEntry>& entries, uint64_t dat
 
 SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path), file_(std::make_shared<MappedFile>(path)) {
   const auto all = file_->bytes();
-  if (all.size() < 8) throw InputError(path, "", "has " + std::to_string(all.size()) + " bytes; a safetensors file has at least 8");
+  if (all.size() < 8)
+    throw InputError(path, "", "has " + std::to_string(all.size()) + " bytes; a safetensors file has at least 8");
   const uint64_t header = read_u64(all.data());
   if (header > kMaxHeader)
-    throw InputError(path, "byte 0", "a header of " + std::to_string(header) + " bytes; at most " + std::to_string(kMaxHeader) + " are read");
+    throw InputError(
+        path, "byte 0",
+        "a header of " + std::to_string(header) + " bytes; at most " + std::to_string(kMaxHeader) + " are read");
   if (header > all.size() - 8)
-    throw InputError(path, "byte 0", "a header of " + std::to_string(header) + " bytes, but the file has " + std::to_string(all.size()) +
-                                         " in all; it is cut off or no safetensors file");
+    throw InputError(path, "byte 0",
+                     "a header of " + std::to_string(header) + " bytes, but the file has " +
+                         std::to_string(all.size()) + " in all; it is cut off or no safetensors file");
   const std::string_view text(reinterpret_cast<const char*>(all.data()) + 8, header);
   detail::SafetensorsHeader parsed = detail::parse_safetensors_header(text, path);
   entries_ = std::move(parsed.entries);
@@ -101,7 +111,9 @@ Tensor SafetensorsFile::tensor(const SafetensorsEntry& e) const {
   bool known = false;
   for (const DType t : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i64, DType::i32, DType::i8, DType::u8})
     if (safetensors_dtype(t) == e.dtype) dtype = t, known = true;
-  if (!known) throw InputError(path_, tensor_place(e), "dtype " + e.dtype + " is not supported; F32, F16, BF16, F64, I64, I32, I8 and U8 are");
+  if (!known)
+    throw InputError(path_, tensor_place(e),
+                     "dtype " + e.dtype + " is not supported; F32, F16, BF16, F64, I64, I32, I8 and U8 are");
   const auto source = bytes(e);
   if (!source.empty() && reinterpret_cast<uintptr_t>(source.data()) % dtype_bytes(dtype) == 0)
     return Tensor::borrow(source.data(), e.shape, dtype, file_);
@@ -112,14 +124,22 @@ Tensor SafetensorsFile::tensor(const SafetensorsEntry& e) const {
 
 std::string_view safetensors_dtype(DType t) {
   switch (t) {
-    case DType::f32: return "F32";
-    case DType::f64: return "F64";
-    case DType::f16: return "F16";
-    case DType::bf16: return "BF16";
-    case DType::i64: return "I64";
-    case DType::i32: return "I32";
-    case DType::i8: return "I8";
-    case DType::u8: return "U8";
+    case DType::f32:
+      return "F32";
+    case DType::f64:
+      return "F64";
+    case DType::f16:
+      return "F16";
+    case DType::bf16:
+      return "BF16";
+    case DType::i64:
+      return "I64";
+    case DType::i32:
+      return "I32";
+    case DType::i8:
+      return "I8";
+    case DType::u8:
+      return "U8";
   }
   return "";
 }

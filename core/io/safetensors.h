@@ -12,9 +12,9 @@
 namespace lorikeet {
 
 struct SafetensorsEntry {
-  std::string name, dtype;     // dtype as written: "BF16", "U8", ...
+  std::string name, dtype;  // dtype as written: "BF16", "U8", ...
   std::vector<int64_t> shape;
-  uint64_t begin = 0, end = 0; // absolute byte offsets in the file
+  uint64_t begin = 0, end = 0;  // absolute byte offsets in the file
 };
 class SafetensorsFile {
  public:

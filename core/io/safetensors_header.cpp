@@ -16,15 +16,18 @@ namespace {
 constexpr size_t kMaxTensors = 1'000'000, kMaxName = 4096, kMaxRank = 8;
 constexpr uint64_t kMaxInteger = uint64_t{1} << 53;
 
-struct DTypeRow { std::string_view name; int bits; };
+struct DTypeRow {
+  std::string_view name;
+  int bits;
+};
 // In the order of the reference library's enumeration, which is also what its writer sorts by.
 constexpr std::array kDTypes = {
-    DTypeRow{"BOOL", 8},        DTypeRow{"F4", 4},          DTypeRow{"F6_E2M3", 6},     DTypeRow{"F6_E3M2", 6},
-    DTypeRow{"U8", 8},          DTypeRow{"I8", 8},          DTypeRow{"F8_E5M2", 8},     DTypeRow{"F8_E4M3", 8},
-    DTypeRow{"F8_E8M0", 8},     DTypeRow{"F8_E4M3FNUZ", 8}, DTypeRow{"F8_E5M2FNUZ", 8}, DTypeRow{"I16", 16},
-    DTypeRow{"U16", 16},        DTypeRow{"F16", 16},        DTypeRow{"BF16", 16},       DTypeRow{"I32", 32},
-    DTypeRow{"U32", 32},        DTypeRow{"F32", 32},        DTypeRow{"C64", 64},        DTypeRow{"F64", 64},
-    DTypeRow{"I64", 64},        DTypeRow{"U64", 64},
+    DTypeRow{"BOOL", 8},    DTypeRow{"F4", 4},          DTypeRow{"F6_E2M3", 6},     DTypeRow{"F6_E3M2", 6},
+    DTypeRow{"U8", 8},      DTypeRow{"I8", 8},          DTypeRow{"F8_E5M2", 8},     DTypeRow{"F8_E4M3", 8},
+    DTypeRow{"F8_E8M0", 8}, DTypeRow{"F8_E4M3FNUZ", 8}, DTypeRow{"F8_E5M2FNUZ", 8}, DTypeRow{"I16", 16},
+    DTypeRow{"U16", 16},    DTypeRow{"F16", 16},        DTypeRow{"BF16", 16},       DTypeRow{"I32", 32},
+    DTypeRow{"U32", 32},    DTypeRow{"F32", 32},        DTypeRow{"C64", 64},        DTypeRow{"F64", 64},
+    DTypeRow{"I64", 64},    DTypeRow{"U64", 64},
 };
 
 class HeaderReader : public nlohmann::json_sax<Json> {
@@ -35,13 +38,15 @@ class HeaderReader : public nlohmann::json_sax<Json> {
   bool null() override { return unexpected("null"); }
   bool boolean(bool) override { return unexpected("true or false"); }
   bool number_integer(number_integer_t) override { return unexpected("a negative number"); }
-  bool number_float(number_float_t, const string_t&) override { return unexpected("a number with a fraction or an exponent"); }
+  bool number_float(number_float_t, const string_t&) override {
+    return unexpected("a number with a fraction or an exponent");
+  }
   bool binary(binary_t&) override { return unexpected("binary data"); }
   bool number_unsigned(number_unsigned_t v) override {
     if (depth_ != 3) return unexpected("a number");
-    if (v > kMaxInteger) return fail(member_ + ": " + std::to_string(v) + " is larger than any file; at most 2^53 is read");
-    if (numbers_.size() >= kMaxRank)
-      return fail(member_ + ": more than " + std::to_string(kMaxRank) + " numbers");
+    if (v > kMaxInteger)
+      return fail(member_ + ": " + std::to_string(v) + " is larger than any file; at most 2^53 is read");
+    if (numbers_.size() >= kMaxRank) return fail(member_ + ": more than " + std::to_string(kMaxRank) + " numbers");
     numbers_.push_back(v);
     return true;
   }
@@ -76,7 +81,8 @@ class HeaderReader : public nlohmann::json_sax<Json> {
       entry_.shape.assign(numbers_.begin(), numbers_.end());
       return true;
     }
-    if (numbers_.size() != 2) return fail("data_offsets: " + std::to_string(numbers_.size()) + " numbers, two are wanted");
+    if (numbers_.size() != 2)
+      return fail("data_offsets: " + std::to_string(numbers_.size()) + " numbers, two are wanted");
     entry_.begin = numbers_[0];
     entry_.end = numbers_[1];
     return true;
@@ -154,12 +160,15 @@ int safetensors_order(std::string_view dtype) {
 }
 
 SafetensorsHeader parse_safetensors_header(std::string_view text, const std::string& file) {
-  if (text.empty() || text.front() != '{') throw InputError(file, "header byte 0", "must begin with {; this is no safetensors file");
-  if (const auto bad = first_invalid_utf8(text)) throw InputError(file, "header byte " + std::to_string(*bad), "not valid UTF-8");
+  if (text.empty() || text.front() != '{')
+    throw InputError(file, "header byte 0", "must begin with {; this is no safetensors file");
+  if (const auto bad = first_invalid_utf8(text))
+    throw InputError(file, "header byte " + std::to_string(*bad), "not valid UTF-8");
   // JSON allows other blanks after its end; here only the padding with spaces is allowed.
   const size_t last = text.find_last_not_of(' ');
   text = text.substr(0, last + 1);
-  if (text.back() != '}') throw InputError(file, "header byte " + std::to_string(last), "the header does not end with } and spaces");
+  if (text.back() != '}')
+    throw InputError(file, "header byte " + std::to_string(last), "the header does not end with } and spaces");
   HeaderReader reader;
   bool good = false;
   try {

@@ -1,4 +1,5 @@
-/// The JSON header of a safetensors file, read as a stream: no value tree is built, so memory is bounded by what is kept.
+/// The JSON header of a safetensors file, read as a stream: no value tree is built, so memory is bounded by what is
+/// kept.
 #pragma once
 #include <map>
 #include <string>

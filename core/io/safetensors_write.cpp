@@ -20,7 +20,8 @@ std::vector<const Named*> in_file_order(const std::vector<Named>& tensors) {
     return rank_a != rank_b ? rank_a > rank_b : a->first < b->first;
   });
   for (size_t i = 1; i < order.size(); ++i)
-    if (order[i - 1]->first == order[i]->first) throw RunError("safetensors: the tensor \"" + order[i]->first + "\" was given twice");
+    if (order[i - 1]->first == order[i]->first)
+      throw RunError("safetensors: the tensor \"" + order[i]->first + "\" was given twice");
   return order;
 }
 
@@ -36,7 +37,8 @@ std::string header_text(const std::vector<const Named*>& order, std::map<std::st
     text += ',';
     text += dump_json(n->first);
     text += ':';
-    text += dump_json(Json{{"dtype", safetensors_dtype(n->second.dtype())}, {"shape", n->second.shape()}, {"data_offsets", {at, end}}});
+    text += dump_json(Json{
+        {"dtype", safetensors_dtype(n->second.dtype())}, {"shape", n->second.shape()}, {"data_offsets", {at, end}}});
     at = end;
   }
   text += '}';

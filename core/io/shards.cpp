@@ -21,24 +21,30 @@ constexpr const char* kIndex = "model.safetensors.index.json";
 void add_file(ShardedTensors& out, const std::string& path) {
   auto file = std::make_shared<const SafetensorsFile>(path);
   if (const auto format = file->metadata().find("format"); format != file->metadata().end() && format->second != "pt")
-    out.warnings.push_back(printable(path) + ": written for " + printable(format->second, 30) + ", not PyTorch; tensors are taken as they are");
+    out.warnings.push_back(printable(path) + ": written for " + printable(format->second, 30) +
+                           ", not PyTorch; tensors are taken as they are");
   for (const SafetensorsEntry& e : file->entries()) out.tensors.emplace(e.name, ShardTensor{file, &e});
   out.files.push_back(path);
 }
 
 /// tensor name -> shard, checked.
 std::map<std::string, std::string> read_weight_map(const std::string& folder, const std::string& path) {
-  const Json index = parse_json(read_file(path, kMaxIndexBytes), path, {}, {.max_depth = 8, .reject_duplicate_keys = true});
+  const Json index =
+      parse_json(read_file(path, kMaxIndexBytes), path, {}, {.max_depth = 8, .reject_duplicate_keys = true});
   const JsonReader r(index, path);
   const Json* map = r.find("weight_map");
-  if (!map || !map->is_object() || map->empty()) r.fail("weight_map", "is missing or no object; it maps tensors to files");
+  if (!map || !map->is_object() || map->empty())
+    r.fail("weight_map", "is missing or no object; it maps tensors to files");
   std::map<std::string, std::string> out;
   std::set<std::string> shards;
   for (const auto& [name, shard] : map->items()) {
-    if (!shard.is_string()) r.fail("weight_map." + name, "found " + described(shard) + "; the name of a file is wanted");
+    if (!shard.is_string())
+      r.fail("weight_map." + name, "found " + described(shard) + "; the name of a file is wanted");
     const auto& file = shard.get_ref<const std::string&>();
     if (shards.insert(file).second) {
-      if (!is_plain_file_name(file)) r.fail("weight_map." + name, "\"" + printable(file, 80) + "\" is no plain file name; files outside the folder are not opened");
+      if (!is_plain_file_name(file))
+        r.fail("weight_map." + name,
+               "\"" + printable(file, 80) + "\" is no plain file name; files outside the folder are not opened");
       if (shards.size() > kMaxShards) r.fail("weight_map", fmt::format("names more than {} files", kMaxShards));
     }
     out.emplace(name, file);
@@ -62,7 +68,8 @@ ShardedTensors open_index(const std::string& folder) {
     out.files.push_back(file->path());
     for (const SafetensorsEntry& e : file->entries()) {
       if (const auto [other, fresh] = seen.emplace(e.name, shard); !fresh)
-        throw InputError(path, "tensor " + printable(e.name, 70), "lies in two files, " + printable(other->second, 40) + " and " + printable(shard, 40));
+        throw InputError(path, "tensor " + printable(e.name, 70),
+                         "lies in two files, " + printable(other->second, 40) + " and " + printable(shard, 40));
       unlisted += !map.count(e.name);
     }
   }
@@ -72,7 +79,8 @@ ShardedTensors open_index(const std::string& folder) {
     if (!e) throw InputError(path, "weight_map." + printable(name, 80), "is not in " + printable(shard, 60));
     out.tensors.emplace(name, ShardTensor{file, e});
   }
-  if (unlisted > 0) out.warnings.push_back(fmt::format("{} tensors in the files are not in the index and ignored", unlisted));
+  if (unlisted > 0)
+    out.warnings.push_back(fmt::format("{} tensors in the files are not in the index and ignored", unlisted));
   return out;
 }
 
@@ -81,8 +89,11 @@ ShardedTensors open_index(const std::string& folder) {
   for (const std::string& name : names)
     for (const char* suffix : {".bin", ".pt", ".pth", ".ckpt"})
       if (name.ends_with(suffix) && name.find("training_args") == std::string::npos)
-        throw InputError(folder, name, "pickle files can run code and are not opened; convert once with transformers: save_pretrained(folder, safe_serialization=True)");
-  throw InputError(folder, "", "has no model.safetensors and no model.safetensors.index.json; fetch the model's weights");
+        throw InputError(folder, name,
+                         "pickle files can run code and are not opened; convert once with transformers: "
+                         "save_pretrained(folder, safe_serialization=True)");
+  throw InputError(folder, "",
+                   "has no model.safetensors and no model.safetensors.index.json; fetch the model's weights");
 }
 
 }  // namespace
@@ -110,7 +121,10 @@ ShardedTensors open_shards(const std::string& folder, const std::string& only_fi
   for (const std::string& name : names)
     if (name.ends_with(".safetensors") && !name.starts_with("adapter")) safetensors.push_back(name);
   if (safetensors.size() > 1)
-    throw InputError(folder, kIndex, fmt::format("is missing; {} .safetensors files lie here and only the index says how they belong together", safetensors.size()));
+    throw InputError(
+        folder, kIndex,
+        fmt::format("is missing; {} .safetensors files lie here and only the index says how they belong together",
+                    safetensors.size()));
   if (safetensors.empty()) refuse_folder(folder, names);
   add_file(out, folder + "/" + safetensors[0]);
   return out;

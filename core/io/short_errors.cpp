@@ -25,7 +25,8 @@ void throw_shortened(const InputError& e) {
   const std::string text = e.what();
   const std::string front = InputError(e.file(), e.where(), "").what();
   const std::string reason = text.substr(std::min(front.size(), text.size()));
-  if (front.size() + kLeastReason <= kLongestRefusal) throw InputError(e.file(), e.where(), cut(reason, kLongestRefusal - front.size()));
+  if (front.size() + kLeastReason <= kLongestRefusal)
+    throw InputError(e.file(), e.where(), cut(reason, kLongestRefusal - front.size()));
   // A very long path or place: the place gives way first.
   const std::string where = cut(printable(e.where(), 1000), 36);
   throw InputError(e.file(), where, cut(reason, kLeastReason));

@@ -1,5 +1,5 @@
-/// Refusals of files are one sentence of at most 300 bytes, whoever found the fault: readers below core/io and parsers of
-/// other libraries quote what they read, which may be long.
+/// Refusals of files are one sentence of at most 300 bytes, whoever found the fault: readers below core/io and parsers
+/// of other libraries quote what they read, which may be long.
 #pragma once
 #include <string_view>
 

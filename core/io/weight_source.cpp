@@ -1,4 +1,5 @@
-// Reads stored tensors into frozen weights: as they are, over the mapped bytes, or decoded and coded anew as the run asks.
+// Reads stored tensors into frozen weights: as they are, over the mapped bytes, or decoded and coded anew as the run
+// asks.
 #include <fmt/format.h>
 
 #include <atomic>
@@ -23,7 +24,8 @@ std::shared_ptr<std::vector<std::byte>> rows_in_hf_order(const StoredTensor& t) 
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t inside = row % d, half = inside / (d / 2), j = inside % (d / 2);
     const int64_t from = row - inside + 2 * j + half;
-    std::memcpy(out->data() + static_cast<size_t>(row) * row_bytes, t.bytes.data() + static_cast<size_t>(from) * row_bytes, row_bytes);
+    std::memcpy(out->data() + static_cast<size_t>(row) * row_bytes,
+                t.bytes.data() + static_cast<size_t>(from) * row_bytes, row_bytes);
   }
   return out;
 }
@@ -83,7 +85,8 @@ class StoredWeights final : public WeightSource {
 
   FrozenWeightPtr as_stored(const StoredTensor& t) const {
     const int64_t rows = t.info.shape[0], columns = t.info.shape[1];
-    if (t.four_bit) return weight_from_bitsandbytes(t.four_bit->parts, t.four_bit->quant_type, t.four_bit->block_size, rows, columns);
+    if (t.four_bit)
+      return weight_from_bitsandbytes(t.four_bit->parts, t.four_bit->quant_type, t.four_bit->block_size, rows, columns);
     if (t.interleaved_head > 0) {
       const auto moved = rows_in_hf_order(t);
       return stored_weight(t.ggml_type, *moved, rows, columns, moved);
@@ -93,7 +96,9 @@ class StoredWeights final : public WeightSource {
 
   /// Coding a 4-bit weight again in its own form could only lose.
   bool is_already(const StoredTensor& t) const {
-    if (!t.four_bit || t.four_bit->quant_type != options_.quantization || t.four_bit->block_size != options_.quant.block_size) return false;
+    if (!t.four_bit || t.four_bit->quant_type != options_.quantization ||
+        t.four_bit->block_size != options_.quant.block_size)
+      return false;
     for (const auto& [part, tensor] : t.four_bit->parts.tensors)
       if (part == "nested_absmax") return options_.quant.double_quant;
     return !options_.quant.double_quant;
@@ -106,16 +111,19 @@ class StoredWeights final : public WeightSource {
     std::atomic<int64_t> first{INT64_MAX};
     cx_.pool().for_blocks(blocks, 1 << 16, [&](int64_t begin, int64_t end, int) {
       int64_t bad = 0;
-      const auto part = t.bytes.subspan(static_cast<size_t>(begin * block_bytes), static_cast<size_t>((end - begin) * block_bytes));
+      const auto part =
+          t.bytes.subspan(static_cast<size_t>(begin * block_bytes), static_cast<size_t>((end - begin) * block_bytes));
       if (stored_scales_finite(t.ggml_type, part, bad)) return;
       bad += begin * type.block_elements;
       int64_t known = first;
-      while (bad < known && !first.compare_exchange_weak(known, bad)) {}
+      while (bad < known && !first.compare_exchange_weak(known, bad)) {
+      }
     });
     if (first == INT64_MAX) return;
     const int64_t width = t.info.shape.back();
     throw InputError(t.file, "tensor " + printable(t.info.name, 90),
-                     fmt::format("a {} in row {}, column {} is not finite (NaN or infinity); the file is damaged", type.block_elements > 1 ? "scale" : "value",
+                     fmt::format("a {} in row {}, column {} is not finite (NaN or infinity); the file is damaged",
+                                 type.block_elements > 1 ? "scale" : "value",
                                  t.info.shape.size() > 1 ? first / width : 0, first % width));
   }
 

@@ -1,4 +1,5 @@
-// Adapters as PEFT writes them give PEFT's logits here; ours carry what PEFT needs; what is no plain LoRA is refused by name.
+// Adapters as PEFT writes them give PEFT's logits here; ours carry what PEFT needs; what is no plain LoRA is refused by
+// name.
 #include "core/io/adapter_files.h"
 
 #include <cstring>
@@ -33,17 +34,20 @@ void changed_adapter(const ScratchFolder& scratch, const std::function<void(Json
   Json config = read_json_file(models_path("tiny-llama-lora/adapter_config.json"));
   change(config);
   scratch.write("adapter_config.json", dump_json(config, 2));
-  fs::copy_file(models_path("tiny-llama-lora/adapter_model.safetensors"), scratch.path("adapter_model.safetensors"), fs::copy_options::overwrite_existing);
+  fs::copy_file(models_path("tiny-llama-lora/adapter_model.safetensors"), scratch.path("adapter_model.safetensors"),
+                fs::copy_options::overwrite_existing);
 }
 
 /// The fixture's tensors, changed, with its config.
-void changed_tensors(const ScratchFolder& scratch, const std::function<void(std::vector<std::pair<std::string, Tensor>>&)>& change) {
+void changed_tensors(const ScratchFolder& scratch,
+                     const std::function<void(std::vector<std::pair<std::string, Tensor>>&)>& change) {
   const SafetensorsFile file(models_path("tiny-llama-lora/adapter_model.safetensors"));
   std::vector<std::pair<std::string, Tensor>> tensors;
   for (const SafetensorsEntry& e : file.entries()) tensors.emplace_back(e.name, file.tensor(e).clone());
   change(tensors);
   write_safetensors(scratch.path("adapter_model.safetensors"), tensors);
-  fs::copy_file(models_path("tiny-llama-lora/adapter_config.json"), scratch.path("adapter_config.json"), fs::copy_options::overwrite_existing);
+  fs::copy_file(models_path("tiny-llama-lora/adapter_config.json"), scratch.path("adapter_config.json"),
+                fs::copy_options::overwrite_existing);
 }
 
 }  // namespace
@@ -92,7 +96,8 @@ class AdapterFilesTest : public QObject {
     const AdapterFiles read = read_adapter(scratch.path("adapter"));
     QCOMPARE(read.tensors.size(), parameters.size());
     for (const NamedParameter& p : parameters) {
-      const auto it = std::find_if(read.tensors.begin(), read.tensors.end(), [&](const auto& t) { return t.first == p.name; });
+      const auto it =
+          std::find_if(read.tensors.begin(), read.tensors.end(), [&](const auto& t) { return t.first == p.name; });
       QVERIFY(it != read.tensors.end());
       QVERIFY(std::memcmp(it->second.raw(), p.var->value.raw(), p.var->value.bytes()) == 0);
     }
@@ -113,10 +118,31 @@ class AdapterFilesTest : public QObject {
   void writesOnlyLongStandingKeys() {
     AdapterSpec spec;
     spec.target_modules = {"all-linear"};
-    const Json j = adapter_config_json(spec, {"model.layers.0.self_attn.q_proj", "model.layers.1.self_attn.q_proj", "model.layers.0.mlp.up_proj"});
-    const std::vector<std::string> wanted = {"alpha_pattern", "auto_mapping", "base_model_name_or_path", "bias", "fan_in_fan_out", "inference_mode",
-        "init_lora_weights", "layers_pattern", "layers_to_transform", "loftq_config", "lora_alpha", "lora_dropout", "megatron_config", "megatron_core",
-        "modules_to_save", "peft_type", "r", "rank_pattern", "revision", "target_modules", "task_type", "use_dora", "use_rslora"};
+    const Json j = adapter_config_json(
+        spec, {"model.layers.0.self_attn.q_proj", "model.layers.1.self_attn.q_proj", "model.layers.0.mlp.up_proj"});
+    const std::vector<std::string> wanted = {"alpha_pattern",
+                                             "auto_mapping",
+                                             "base_model_name_or_path",
+                                             "bias",
+                                             "fan_in_fan_out",
+                                             "inference_mode",
+                                             "init_lora_weights",
+                                             "layers_pattern",
+                                             "layers_to_transform",
+                                             "loftq_config",
+                                             "lora_alpha",
+                                             "lora_dropout",
+                                             "megatron_config",
+                                             "megatron_core",
+                                             "modules_to_save",
+                                             "peft_type",
+                                             "r",
+                                             "rank_pattern",
+                                             "revision",
+                                             "target_modules",
+                                             "task_type",
+                                             "use_dora",
+                                             "use_rslora"};
     std::vector<std::string> keys;
     for (const auto& [key, value] : j.items()) keys.push_back(key);
     QCOMPARE(keys, wanted);
@@ -128,33 +154,74 @@ class AdapterFilesTest : public QObject {
     // A pattern may pick modules that short names would not: full names.
     spec.target_modules = {".*1.*q_proj"};
     spec.target_is_pattern = true;
-    QCOMPARE(adapter_config_json(spec, {"model.layers.1.self_attn.q_proj"})["target_modules"], (Json::array({"model.layers.1.self_attn.q_proj"})));
+    QCOMPARE(adapter_config_json(spec, {"model.layers.1.self_attn.q_proj"})["target_modules"],
+             (Json::array({"model.layers.1.self_attn.q_proj"})));
   }
 
   void refusesWhatIsNoPlainLora_data() {
     QTest::addColumn<QString>("key");
     QTest::addColumn<QString>("value");
     QTest::addColumn<QString>("part");
-    QTest::newRow("other kind") << "peft_type" << "\"IA3\"" << "IA3";
-    QTest::newRow("no kind") << "peft_type" << "null" << "missing";
-    QTest::newRow("other task") << "task_type" << "\"SEQ_CLS\"" << "SEQ_CLS";
-    QTest::newRow("dora") << "use_dora" << "true" << "DoRA";
-    QTest::newRow("biases") << "bias" << "\"all\"" << "biases";
-    QTest::newRow("bias on B") << "lora_bias" << "true" << "lora_B";
-    QTest::newRow("whole modules") << "modules_to_save" << "[\"lm_head\"]" << "whole modules";
-    QTest::newRow("token rows") << "trainable_token_indices" << "[1]" << "token rows";
-    QTest::newRow("transposed") << "fan_in_fan_out" << "true" << "transposed";
-    QTest::newRow("changed base") << "init_lora_weights" << "\"pissa_niter_4\"" << "changed base weights";
-    QTest::newRow("rank 0") << "r" << "0" << "whole number";
-    QTest::newRow("rank is text") << "r" << "\"8\"" << "whole number";
-    QTest::newRow("other rank") << "r" << "8" << "adapter_config.json says 8";
-    QTest::newRow("huge rank") << "r" << "1e12" << "whole number";
-    QTest::newRow("alpha is text") << "lora_alpha" << "\"x\"" << "a number is wanted";
-    QTest::newRow("dropout 1") << "lora_dropout" << "1" << "below 1";
-    QTest::newRow("targets a number") << "target_modules" << "3" << "list of names";
-    QTest::newRow("targets empty") << "target_modules" << "[]" << "list of names";
-    QTest::newRow("rank pattern a list") << "rank_pattern" << "[1]" << "object";
-    QTest::newRow("rank pattern broken") << "rank_pattern" << "{\"(\":2,\"q_proj\":4}" << "not a valid pattern";
+    QTest::newRow("other kind") << "peft_type"
+                                << "\"IA3\""
+                                << "IA3";
+    QTest::newRow("no kind") << "peft_type"
+                             << "null"
+                             << "missing";
+    QTest::newRow("other task") << "task_type"
+                                << "\"SEQ_CLS\""
+                                << "SEQ_CLS";
+    QTest::newRow("dora") << "use_dora"
+                          << "true"
+                          << "DoRA";
+    QTest::newRow("biases") << "bias"
+                            << "\"all\""
+                            << "biases";
+    QTest::newRow("bias on B") << "lora_bias"
+                               << "true"
+                               << "lora_B";
+    QTest::newRow("whole modules") << "modules_to_save"
+                                   << "[\"lm_head\"]"
+                                   << "whole modules";
+    QTest::newRow("token rows") << "trainable_token_indices"
+                                << "[1]"
+                                << "token rows";
+    QTest::newRow("transposed") << "fan_in_fan_out"
+                                << "true"
+                                << "transposed";
+    QTest::newRow("changed base") << "init_lora_weights"
+                                  << "\"pissa_niter_4\""
+                                  << "changed base weights";
+    QTest::newRow("rank 0") << "r"
+                            << "0"
+                            << "whole number";
+    QTest::newRow("rank is text") << "r"
+                                  << "\"8\""
+                                  << "whole number";
+    QTest::newRow("other rank") << "r"
+                                << "8"
+                                << "adapter_config.json says 8";
+    QTest::newRow("huge rank") << "r"
+                               << "1e12"
+                               << "whole number";
+    QTest::newRow("alpha is text") << "lora_alpha"
+                                   << "\"x\""
+                                   << "a number is wanted";
+    QTest::newRow("dropout 1") << "lora_dropout"
+                               << "1"
+                               << "below 1";
+    QTest::newRow("targets a number") << "target_modules"
+                                      << "3"
+                                      << "list of names";
+    QTest::newRow("targets empty") << "target_modules"
+                                   << "[]"
+                                   << "list of names";
+    QTest::newRow("rank pattern a list") << "rank_pattern"
+                                         << "[1]"
+                                         << "object";
+    QTest::newRow("rank pattern broken") << "rank_pattern"
+                                         << "{\"(\":2,\"q_proj\":4}"
+                                         << "not a valid pattern";
   }
   void refusesWhatIsNoPlainLora() {
     QFETCH(QString, key);
@@ -179,7 +246,9 @@ class AdapterFilesTest : public QObject {
   void takesTheModulesFromTheTensorsWhenLayersAreChosen() {
     Context cx(1);
     ScratchFolder scratch;
-    changed_tensors(scratch, [](auto& t) { std::erase_if(t, [](const auto& x) { return x.first.find("layers.0.") != std::string::npos; }); });
+    changed_tensors(scratch, [](auto& t) {
+      std::erase_if(t, [](const auto& x) { return x.first.find("layers.0.") != std::string::npos; });
+    });
     const auto model = load_model(*open_model(models_path("tiny-llama")), cx, {}, {});
     VERIFY_THROWS(attach_adapter(*model, read_adapter(scratch.path()), scratch.path()), InputError, "has no tensors");
     Json config = read_json_file(scratch.path("adapter_config.json"));
@@ -195,7 +264,9 @@ class AdapterFilesTest : public QObject {
 
   void keepsTheFilesOrderOfPatterns() {
     ScratchFolder scratch;
-    changed_adapter(scratch, [](Json& j) { j["alpha_pattern"] = {{"layers.1.mlp.down_proj", 3}, {"down_proj", 12}, {"a.*", 1}}; });
+    changed_adapter(scratch, [](Json& j) {
+      j["alpha_pattern"] = {{"layers.1.mlp.down_proj", 3}, {"down_proj", 12}, {"a.*", 1}};
+    });
     const AdapterFiles a = read_adapter(scratch.path());
     QCOMPARE(rank_and_alpha(a.spec, "model.layers.1.mlp.down_proj").second, 3.0);
     QCOMPARE(rank_and_alpha(a.spec, "model.layers.0.mlp.down_proj").second, 12.0);
@@ -207,7 +278,8 @@ class AdapterFilesTest : public QObject {
     ScratchFolder scratch;
     changed_tensors(scratch, [](auto& t) { t.pop_back(); });
     VERIFY_THROWS(read_adapter(scratch.path()), InputError, "is missing");
-    changed_tensors(scratch, [](auto& t) { t[3].second.template data<float>()[5] = std::numeric_limits<float>::infinity(); });
+    changed_tensors(scratch,
+                    [](auto& t) { t[3].second.template data<float>()[5] = std::numeric_limits<float>::infinity(); });
     VERIFY_THROWS(read_adapter(scratch.path()), InputError, "value 5 is not finite");
     changed_tensors(scratch, [](auto& t) { t[0].first = "base_model.model.lm_head.weight"; });
     VERIFY_THROWS(read_adapter(scratch.path()), InputError, "neither lora_A nor lora_B");
@@ -229,7 +301,8 @@ class AdapterFilesTest : public QObject {
     AdapterFiles adapter = read_adapter(models_path("tiny-llama-lora"));
     for (auto& [name, tensor] : adapter.tensors)
       if (const size_t at = name.find("layers.1"); at != std::string::npos) name.replace(at, 8, "layers.9");
-    VERIFY_THROWS(attach_adapter(*model, adapter, "adapter"), InputError, "14 tensors do not fit the model; first: the model has no linear layer model.layers.9.");
+    VERIFY_THROWS(attach_adapter(*model, adapter, "adapter"), InputError,
+                  "14 tensors do not fit the model; first: the model has no linear layer model.layers.9.");
     adapter = read_adapter(models_path("tiny-llama-lora"));
     adapter.tensors[0].second = Tensor::zeros({4, 31});
     VERIFY_THROWS(attach_adapter(*model, adapter, "adapter"), InputError, "has 31");

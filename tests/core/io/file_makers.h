@@ -99,12 +99,25 @@ struct GgufMaker {
 /// The smallest whole Llama: 1 block, width 8, 2 heads, 4 tokens.
 inline GgufMaker small_llama() {
   GgufMaker m;
-  m.string("general.architecture", "llama").u32("llama.block_count", 1).u32("llama.context_length", 16).u32("llama.embedding_length", 8)
-      .u32("llama.feed_forward_length", 8).u32("llama.attention.head_count", 2).u32("llama.attention.head_count_kv", 1)
+  m.string("general.architecture", "llama")
+      .u32("llama.block_count", 1)
+      .u32("llama.context_length", 16)
+      .u32("llama.embedding_length", 8)
+      .u32("llama.feed_forward_length", 8)
+      .u32("llama.attention.head_count", 2)
+      .u32("llama.attention.head_count_kv", 1)
       .f32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
-  m.tensor("token_embd.weight", {8, 4}).tensor("output_norm.weight", {8}).tensor("blk.0.attn_norm.weight", {8}).tensor("blk.0.ffn_norm.weight", {8});
-  m.tensor("blk.0.attn_q.weight", {8, 8}).tensor("blk.0.attn_k.weight", {8, 4}).tensor("blk.0.attn_v.weight", {8, 4}).tensor("blk.0.attn_output.weight", {8, 8});
-  m.tensor("blk.0.ffn_gate.weight", {8, 8}).tensor("blk.0.ffn_up.weight", {8, 8}).tensor("blk.0.ffn_down.weight", {8, 8});
+  m.tensor("token_embd.weight", {8, 4})
+      .tensor("output_norm.weight", {8})
+      .tensor("blk.0.attn_norm.weight", {8})
+      .tensor("blk.0.ffn_norm.weight", {8});
+  m.tensor("blk.0.attn_q.weight", {8, 8})
+      .tensor("blk.0.attn_k.weight", {8, 4})
+      .tensor("blk.0.attn_v.weight", {8, 4})
+      .tensor("blk.0.attn_output.weight", {8, 8});
+  m.tensor("blk.0.ffn_gate.weight", {8, 8})
+      .tensor("blk.0.ffn_up.weight", {8, 8})
+      .tensor("blk.0.ffn_down.weight", {8, 8});
   return m;
 }
 

@@ -45,9 +45,15 @@ class GgufTest : public QObject {
       put(b, v);
       return b;
     };
-    m.raw_pair("a.u8", 0, number(uint8_t{200})).raw_pair("a.i8", 1, number(int8_t{-3})).raw_pair("a.u16", 2, number(uint16_t{60000}));
-    m.raw_pair("a.i16", 3, number(int16_t{-300})).raw_pair("a.i32", 5, number(int32_t{-70000})).raw_pair("a.u64", 10, number(uint64_t{1} << 40));
-    m.raw_pair("a.i64", 11, number(-(int64_t{1} << 40))).raw_pair("a.f64", 12, number(0.1)).raw_pair("a.bool", 7, std::string(1, '\1'));
+    m.raw_pair("a.u8", 0, number(uint8_t{200}))
+        .raw_pair("a.i8", 1, number(int8_t{-3}))
+        .raw_pair("a.u16", 2, number(uint16_t{60000}));
+    m.raw_pair("a.i16", 3, number(int16_t{-300}))
+        .raw_pair("a.i32", 5, number(int32_t{-70000}))
+        .raw_pair("a.u64", 10, number(uint64_t{1} << 40));
+    m.raw_pair("a.i64", 11, number(-(int64_t{1} << 40)))
+        .raw_pair("a.f64", 12, number(0.1))
+        .raw_pair("a.bool", 7, std::string(1, '\1'));
     m.f32("a.f32", 0.5f).string("a.text", "x").strings("a.list", {"p", "", "q"});
     m.raw_pair("a.numbers", 9, list_value(5, 2, number(int32_t{-1}) + number(int32_t{7})));
     ScratchFolder scratch;
@@ -76,7 +82,9 @@ class GgufTest : public QObject {
   void refusesEachBrokenRule_data() {
     QTest::addColumn<QByteArray>("bytes");
     QTest::addColumn<QString>("part");
-    const auto row = [](const char* what, const std::string& bytes, const char* part) { QTest::newRow(what) << QByteArray::fromStdString(bytes) << part; };
+    const auto row = [](const char* what, const std::string& bytes, const char* part) {
+      QTest::newRow(what) << QByteArray::fromStdString(bytes) << part;
+    };
     const auto changed = [](const std::function<void(GgufMaker&)>& change) {
       GgufMaker m = small_llama();
       change(m);
@@ -97,11 +105,15 @@ class GgufTest : public QObject {
     row("unknown value type", changed([](auto& m) { m.raw_pair("a", 13, "1234"); }), "unknown value type 13");
     row("negative value type", changed([](auto& m) { m.raw_pair("a", -1, "1234"); }), "unknown value type");
     row("truth value 2", changed([](auto& m) { m.raw_pair("a", 7, std::string(1, '\2')); }), "only 0 and 1");
-    row("list in a list", changed([](auto& m) { m.raw_pair("a", 9, list_value(9, 1, std::string(12, '\0'))); }), "lists inside lists");
-    row("list of unknown type", changed([](auto& m) { m.raw_pair("a", 9, list_value(77, 1, "1234")); }), "element type 77");
-    row("list beyond the file", changed([](auto& m) { m.raw_pair("a", 9, list_value(4, 1u << 20, "1234")); }), "a list of 1048576");
+    row("list in a list", changed([](auto& m) { m.raw_pair("a", 9, list_value(9, 1, std::string(12, '\0'))); }),
+        "lists inside lists");
+    row("list of unknown type", changed([](auto& m) { m.raw_pair("a", 9, list_value(77, 1, "1234")); }),
+        "element type 77");
+    row("list beyond the file", changed([](auto& m) { m.raw_pair("a", 9, list_value(4, 1u << 20, "1234")); }),
+        "a list of 1048576");
     row("list too long", changed([](auto& m) { m.raw_pair("a", 9, list_value(0, (1u << 24) + 1, "")); }), "elements");
-    row("list length wraps", changed([](auto& m) { m.raw_pair("a", 9, list_value(10, ~uint64_t{0} / 8 + 2, "")); }), "elements");
+    row("list length wraps", changed([](auto& m) { m.raw_pair("a", 9, list_value(10, ~uint64_t{0} / 8 + 2, "")); }),
+        "elements");
     std::string huge;
     put<uint64_t>(huge, ~uint64_t{0});
     row("text length wraps", changed([&](auto& m) { m.raw_pair("a", 8, huge); }), "at most");
@@ -152,7 +164,9 @@ class GgufTest : public QObject {
   void refusesModelsThatCannotBe_data() {
     QTest::addColumn<QByteArray>("bytes");
     QTest::addColumn<QString>("part");
-    const auto row = [](const char* what, const std::string& bytes, const char* part) { QTest::newRow(what) << QByteArray::fromStdString(bytes) << part; };
+    const auto row = [](const char* what, const std::string& bytes, const char* part) {
+      QTest::newRow(what) << QByteArray::fromStdString(bytes) << part;
+    };
     const auto replaced = [](const std::string& key, const std::string& value) {
       std::string bytes = small_llama().bytes();
       const size_t at = bytes.find(key) + key.size() + 4;
@@ -190,7 +204,9 @@ class GgufTest : public QObject {
     window.u32("llama.attention.sliding_window", 4);
     row("sliding window", window.bytes(), "sliding window");
     GgufMaker tokens = small_llama();
-    tokens.string("tokenizer.ggml.model", "gpt2").strings("tokenizer.ggml.tokens", {"a", "b", "ab", "d", "e"}).strings("tokenizer.ggml.merges", {"a b"});
+    tokens.string("tokenizer.ggml.model", "gpt2")
+        .strings("tokenizer.ggml.tokens", {"a", "b", "ab", "d", "e"})
+        .strings("tokenizer.ggml.merges", {"a b"});
     row("more tokens than rows", tokens.bytes(), "has 5 ids, but the embedding has 4 rows");
     GgufMaker refused;
     refused = small_llama();
@@ -222,16 +238,21 @@ class GgufTest : public QObject {
     ScratchFolder scratch;
     const auto files = open_model(scratch.write("m.gguf", m.bytes()));
     Context cx(1);
-    VERIFY_THROWS(load_model(*files, cx, {}, {}), InputError, "model.layers.0.mlp.up_proj.weight: a value in row 3, column 5");
+    VERIFY_THROWS(load_model(*files, cx, {}, {}), InputError,
+                  "model.layers.0.mlp.up_proj.weight: a value in row 3, column 5");
   }
 
   void translatesNamesBothWays_data() {
     QTest::addColumn<QString>("hf");
     QTest::addColumn<QString>("gguf");
-    QTest::newRow("query") << "model.layers.12.self_attn.q_proj.weight" << "blk.12.attn_q.weight";
-    QTest::newRow("bias") << "model.layers.0.mlp.down_proj.bias" << "blk.0.ffn_down.bias";
-    QTest::newRow("norm") << "model.layers.3.post_attention_layernorm.weight" << "blk.3.ffn_norm.weight";
-    QTest::newRow("head") << "lm_head.weight" << "output.weight";
+    QTest::newRow("query") << "model.layers.12.self_attn.q_proj.weight"
+                           << "blk.12.attn_q.weight";
+    QTest::newRow("bias") << "model.layers.0.mlp.down_proj.bias"
+                          << "blk.0.ffn_down.bias";
+    QTest::newRow("norm") << "model.layers.3.post_attention_layernorm.weight"
+                          << "blk.3.ffn_norm.weight";
+    QTest::newRow("head") << "lm_head.weight"
+                          << "output.weight";
   }
   void translatesNamesBothWays() {
     QFETCH(QString, hf);
@@ -240,7 +261,8 @@ class GgufTest : public QObject {
     QCOMPARE(QString::fromStdString(hf_name_of_gguf(gguf.toStdString())), hf);
   }
   void refusesNumbersInNamesThatAreNone() {
-    for (const char* name : {"blk.-1.attn_q.weight", "blk.01.attn_q.weight", "blk.99999999999999999999.attn_q.weight", "blk..attn_q.weight", "blk.1.attn_q", "blk.1x.attn_q.weight"})
+    for (const char* name : {"blk.-1.attn_q.weight", "blk.01.attn_q.weight", "blk.99999999999999999999.attn_q.weight",
+                             "blk..attn_q.weight", "blk.1.attn_q", "blk.1x.attn_q.weight"})
       QCOMPARE(QString::fromStdString(hf_name_of_gguf(name)), QString());
   }
 
@@ -259,8 +281,10 @@ class GgufTest : public QObject {
     const std::string path = scratch.write("many.gguf", m.bytes());
     QElapsedTimer timer;
     timer.start();
-    if (refused) VERIFY_THROWS(GgufFile(path), InputError, "at most 65536");
-    else QCOMPARE(GgufFile(path).metadata().size(), static_cast<size_t>(keys));
+    if (refused)
+      VERIFY_THROWS(GgufFile(path), InputError, "at most 65536");
+    else
+      QCOMPARE(GgufFile(path).metadata().size(), static_cast<size_t>(keys));
     QVERIFY2(timer.elapsed() < 2000, qPrintable(QString::number(timer.elapsed())));
   }
 

@@ -1,6 +1,6 @@
-// Every kind of input file, damaged in many ways: cut off, flipped, giant lengths, wrong types, deep nesting. Each result is
-// either whole (nothing in the format could notice) or an InputError with one short, printable sentence; nothing else, no
-// hang, no memory beyond bounds.
+// Every kind of input file, damaged in many ways: cut off, flipped, giant lengths, wrong types, deep nesting. Each
+// result is either whole (nothing in the format could notice) or an InputError with one short, printable sentence;
+// nothing else, no hang, no memory beyond bounds.
 #include <QElapsedTimer>
 #include <fstream>
 #include <functional>
@@ -46,10 +46,11 @@ std::string outcome(const std::function<void()>& attempt) {
   return result;
 }
 
-/// Without the care of real writing: tens of thousands of files are written here. Over what is there, because ext4 brings
-/// a file that was emptied first to the disk when it is closed.
+/// Without the care of real writing: tens of thousands of files are written here. Over what is there, because ext4
+/// brings a file that was emptied first to the disk when it is closed.
 void write_plain(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::in | std::ios::out).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  std::ofstream(path, std::ios::binary | std::ios::in | std::ios::out)
+      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   fs::resize_file(path, bytes.size());
 }
 
@@ -57,50 +58,67 @@ struct Count {
   int accepted = 0, refused = 0;
   std::string wrong;
   void add(const std::string& result, const std::string& which) {
-    if (result.empty()) ++accepted;
-    else if (result == "refused") ++refused;
-    else if (wrong.empty()) wrong = which + ": " + result;
+    if (result.empty())
+      ++accepted;
+    else if (result == "refused")
+      ++refused;
+    else if (wrong.empty())
+      wrong = which + ": " + result;
   }
 };
 
 /// One kind of file: a folder in which everything is right, and the file in it that is damaged.
 struct Kind {
-  std::string file;     // damaged, below the folder
-  std::string inspect;  // looked at, below the folder ("" the folder)
+  std::string file;         // damaged, below the folder
+  std::string inspect;      // looked at, below the folder ("" the folder)
   bool has_length = false;  // the format knows its own length: no cut may be accepted
 };
 
 std::string small_safetensors() {
   // The least Llama again, as a folder's weights.
-  struct Row { const char* name; int rows, columns; };
-  const Row rows[] = {{"model.embed_tokens.weight", 4, 8}, {"model.norm.weight", 8, 0}, {"model.layers.0.input_layernorm.weight", 8, 0},
-                      {"model.layers.0.post_attention_layernorm.weight", 8, 0}, {"model.layers.0.self_attn.q_proj.weight", 8, 8},
-                      {"model.layers.0.self_attn.k_proj.weight", 4, 8}, {"model.layers.0.self_attn.v_proj.weight", 4, 8},
-                      {"model.layers.0.self_attn.o_proj.weight", 8, 8}, {"model.layers.0.mlp.gate_proj.weight", 8, 8},
-                      {"model.layers.0.mlp.up_proj.weight", 8, 8}, {"model.layers.0.mlp.down_proj.weight", 8, 8}};
+  struct Row {
+    const char* name;
+    int rows, columns;
+  };
+  const Row rows[] = {{"model.embed_tokens.weight", 4, 8},
+                      {"model.norm.weight", 8, 0},
+                      {"model.layers.0.input_layernorm.weight", 8, 0},
+                      {"model.layers.0.post_attention_layernorm.weight", 8, 0},
+                      {"model.layers.0.self_attn.q_proj.weight", 8, 8},
+                      {"model.layers.0.self_attn.k_proj.weight", 4, 8},
+                      {"model.layers.0.self_attn.v_proj.weight", 4, 8},
+                      {"model.layers.0.self_attn.o_proj.weight", 8, 8},
+                      {"model.layers.0.mlp.gate_proj.weight", 8, 8},
+                      {"model.layers.0.mlp.up_proj.weight", 8, 8},
+                      {"model.layers.0.mlp.down_proj.weight", 8, 8}};
   std::string header = "{\"__metadata__\":{\"format\":\"pt\"}";
   size_t at = 0;
   for (const Row& r : rows) {
     const size_t bytes = static_cast<size_t>(r.rows * std::max(1, r.columns)) * 2;
-    const std::string shape = r.columns ? std::to_string(r.rows) + "," + std::to_string(r.columns) : std::to_string(r.rows);
-    header += ",\"" + std::string(r.name) + "\":{\"dtype\":\"BF16\",\"shape\":[" + shape + "],\"data_offsets\":[" + std::to_string(at) + "," + std::to_string(at + bytes) + "]}";
+    const std::string shape =
+        r.columns ? std::to_string(r.rows) + "," + std::to_string(r.columns) : std::to_string(r.rows);
+    header += ",\"" + std::string(r.name) + "\":{\"dtype\":\"BF16\",\"shape\":[" + shape + "],\"data_offsets\":[" +
+              std::to_string(at) + "," + std::to_string(at + bytes) + "]}";
     at += bytes;
   }
   return safetensors_bytes(header + "}", at);
 }
 
-const char* const kConfig = R"({"architectures":["LlamaForCausalLM"],"model_type":"llama","vocab_size":4,"hidden_size":8,"intermediate_size":8,
+const char* const kConfig =
+    R"({"architectures":["LlamaForCausalLM"],"model_type":"llama","vocab_size":4,"hidden_size":8,"intermediate_size":8,
 "num_hidden_layers":1,"num_attention_heads":2,"num_key_value_heads":1,"max_position_embeddings":16,"rms_norm_eps":1e-05,"rope_theta":10000.0,
 "rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":16},
 "tie_word_embeddings":true,"attention_bias":false,"hidden_act":"silu","quantization_config":null,"eos_token_id":[1,2]})";
-const char* const kTokenizer = R"({"version":"1.0","truncation":null,"padding":null,"added_tokens":[{"id":3,"content":"<e>","single_word":false,
+const char* const kTokenizer =
+    R"({"version":"1.0","truncation":null,"padding":null,"added_tokens":[{"id":3,"content":"<e>","single_word":false,
 "lstrip":false,"rstrip":false,"normalized":false,"special":true}],"normalizer":{"type":"NFC"},"pre_tokenizer":{"type":"Sequence","pretokenizers":[
 {"type":"Split","pattern":{"Regex":"\\p{N}"},"behavior":"Isolated","invert":false},{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,
 "use_regex":true}]},"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<e>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],
 "pair":[],"special_tokens":{"<e>":{"id":"<e>","ids":[3],"tokens":["<e>"]}}},"decoder":{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,
 "use_regex":true},"model":{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":null,"end_of_word_suffix":null,"fuse_unk":false,
 "byte_fallback":false,"ignore_merges":false,"vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]}})";
-const char* const kTokenizerConfig = R"({"bos_token":{"content":"<e>","lstrip":false,"special":true},"eos_token":"<e>","model_max_length":1e30,
+const char* const kTokenizerConfig =
+    R"({"bos_token":{"content":"<e>","lstrip":false,"special":true},"eos_token":"<e>","model_max_length":1e30,
 "added_tokens_decoder":{"3":{"content":"<e>","special":true}},"chat_template":"{% for m in messages %}{{ m['content'] }}{% endfor %}","add_bos_token":false})";
 
 void make_model_folder(const ScratchFolder& s) {
@@ -121,14 +139,21 @@ void make_all(const ScratchFolder& s) {
   s.write("single/config.json", kConfig);
   s.write("single/model.safetensors", small_safetensors());
   GgufMaker gguf = small_llama();
-  gguf.string("tokenizer.ggml.model", "gpt2").string("tokenizer.ggml.pre", "gpt-2").strings("tokenizer.ggml.tokens", {"a", "b", "ab", "<e>"});
-  gguf.strings("tokenizer.ggml.merges", {"a b"}).u32("tokenizer.ggml.eos_token_id", 3).string("tokenizer.chat_template", "{{ messages }}");
+  gguf.string("tokenizer.ggml.model", "gpt2")
+      .string("tokenizer.ggml.pre", "gpt-2")
+      .strings("tokenizer.ggml.tokens", {"a", "b", "ab", "<e>"});
+  gguf.strings("tokenizer.ggml.merges", {"a b"})
+      .u32("tokenizer.ggml.eos_token_id", 3)
+      .string("tokenizer.chat_template", "{{ messages }}");
   s.write("model.gguf", gguf.bytes());
   fs::create_directories(s.path("adapter"));
-  s.write("adapter/adapter_config.json", R"({"peft_type":"LORA","task_type":"CAUSAL_LM","r":2,"lora_alpha":4,"lora_dropout":0.1,"bias":"none","target_modules":["q_proj"],)"
-                                         R"("rank_pattern":{"layers.0.self_attn.q_proj":2},"alpha_pattern":{},"use_rslora":false,"init_lora_weights":true,"base_model_name_or_path":"x"})");
-  write_safetensors(s.path("adapter/adapter_model.safetensors"), {{"base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight", random_tensor({2, 8}, 1)},
-                                                                  {"base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight", random_tensor({8, 2}, 2)}});
+  s.write(
+      "adapter/adapter_config.json",
+      R"({"peft_type":"LORA","task_type":"CAUSAL_LM","r":2,"lora_alpha":4,"lora_dropout":0.1,"bias":"none","target_modules":["q_proj"],)"
+      R"("rank_pattern":{"layers.0.self_attn.q_proj":2},"alpha_pattern":{},"use_rslora":false,"init_lora_weights":true,"base_model_name_or_path":"x"})");
+  write_safetensors(s.path("adapter/adapter_model.safetensors"),
+                    {{"base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight", random_tensor({2, 8}, 1)},
+                     {"base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight", random_tensor({8, 2}, 2)}});
 }
 
 const std::vector<std::pair<const char*, Kind>> kKinds = {
@@ -197,7 +222,8 @@ class HostileFilesTest : public QObject {
     for (size_t n = 0; n < original.size(); ++n) {
       const std::string result = attempt(k, original.substr(0, n));
       count.add(result, "cut after " + std::to_string(n) + " bytes");
-      if (result.empty() && k.has_length && count.wrong.empty()) count.wrong = "accepted after " + std::to_string(n) + " of " + std::to_string(original.size()) + " bytes";
+      if (result.empty() && k.has_length && count.wrong.empty())
+        count.wrong = "accepted after " + std::to_string(n) + " of " + std::to_string(original.size()) + " bytes";
     }
     finish(count, k, original);
   }
@@ -247,8 +273,21 @@ class HostileFilesTest : public QObject {
     const std::string original = read_file(scratch_->path(k.file));
     Json j = parse_json(original, "test"), deep = 1;
     for (int i = 0; i < 50; ++i) deep = Json::array({deep});
-    const Json replacements[] = {nullptr, true, -1, 0, 1.5, 1e300, uint64_t{1} << 63, "", std::string(3000, 'x') + "\x1b[31m", Json::array(), Json::object(), deep, Json::array({1, "a", nullptr}),
-                                 Json{{"content", 3}}, "../../etc/passwd"};
+    const Json replacements[] = {nullptr,
+                                 true,
+                                 -1,
+                                 0,
+                                 1.5,
+                                 1e300,
+                                 uint64_t{1} << 63,
+                                 "",
+                                 std::string(3000, 'x') + "\x1b[31m",
+                                 Json::array(),
+                                 Json::object(),
+                                 deep,
+                                 Json::array({1, "a", nullptr}),
+                                 Json{{"content", 3}},
+                                 "../../etc/passwd"};
     Count count;
     Json copy = j;
     walk(j, "", [&](Json& place, const std::string& name) {
@@ -278,9 +317,23 @@ class HostileFilesTest : public QObject {
     const Kind& k = kKinds[static_cast<size_t>(kind)].second;
     const std::string original = read_file(scratch_->path(k.file));
     Count count;
-    const std::string cases[] = {std::string(100000, '['), std::string(100000, '['), "{\"a\":" + std::string(100000, '{'), "{\"x\":" + std::string(200, '[') + std::string(200, ']') + "," + original.substr(1),
-                                 "{\"x\":1,\"x\":2," + original.substr(1), original + original, "\xef\xbb\xbf" + original + "}", "\xff\xfe" + original, std::string(1 << 20, ' '),
-                                 "{\"x\":\"" + std::string(1 << 20, 'y'), "{\"x\":1e999999}", "{\"x\":NaN}", "null", "[]", "3", "\"text\"", std::string("{\"a\0b\":1}", 9)};
+    const std::string cases[] = {std::string(100000, '['),
+                                 std::string(100000, '['),
+                                 "{\"a\":" + std::string(100000, '{'),
+                                 "{\"x\":" + std::string(200, '[') + std::string(200, ']') + "," + original.substr(1),
+                                 "{\"x\":1,\"x\":2," + original.substr(1),
+                                 original + original,
+                                 "\xef\xbb\xbf" + original + "}",
+                                 "\xff\xfe" + original,
+                                 std::string(1 << 20, ' '),
+                                 "{\"x\":\"" + std::string(1 << 20, 'y'),
+                                 "{\"x\":1e999999}",
+                                 "{\"x\":NaN}",
+                                 "null",
+                                 "[]",
+                                 "3",
+                                 "\"text\"",
+                                 std::string("{\"a\0b\":1}", 9)};
     int n = 0;
     for (const std::string& bytes : cases) {
       const std::string result = attempt(k, bytes);
@@ -303,9 +356,12 @@ class HostileFilesTest : public QObject {
           bytes[n] = static_cast<char>(bytes[n] ^ (1 << bit));
           write_plain(path, bytes);
           count.add(outcome([&] {
-            if (gguf) GgufFile file(path);
-            else SafetensorsFile file(path);
-          }), std::to_string(n) + "/" + std::to_string(bit));
+                      if (gguf)
+                        GgufFile file(path);
+                      else
+                        SafetensorsFile file(path);
+                    }),
+                    std::to_string(n) + "/" + std::to_string(bit));
         }
     }
     QVERIFY2(count.wrong.empty(), count.wrong.c_str());
@@ -314,7 +370,8 @@ class HostileFilesTest : public QObject {
 
   void keepsShardsInsideTheirFolder_data() {
     QTest::addColumn<QString>("name");
-    for (const char* name : {"../single/model.safetensors", "/etc/passwd", "..", ".", "", "a/b.safetensors", "a\\b.safetensors", "C:evil.safetensors", "a\\u0000b"})
+    for (const char* name : {"../single/model.safetensors", "/etc/passwd", "..", ".", "", "a/b.safetensors",
+                             "a\\b.safetensors", "C:evil.safetensors", "a\\u0000b"})
       QTest::newRow(name) << name;
   }
   void keepsShardsInsideTheirFolder() {
@@ -335,7 +392,8 @@ class HostileFilesTest : public QObject {
     const Kind& k = kKinds[2].second;
     Json map = Json::object();
     auto& members = static_cast<Json::object_t::Container&>(map.get_ref<Json::object_t&>());
-    for (int i = 0; i < 200000; ++i) members.emplace_back("t" + std::to_string(i), "model-" + std::to_string(i) + ".safetensors");
+    for (int i = 0; i < 200000; ++i)
+      members.emplace_back("t" + std::to_string(i), "model-" + std::to_string(i) + ".safetensors");
     QCOMPARE(QString::fromStdString(attempt(k, dump_json({{"weight_map", map}}))), QString("refused"));
   }
 };

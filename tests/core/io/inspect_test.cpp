@@ -40,7 +40,9 @@ class InspectTest : public QObject {
     QFETCH(QString, kind);
     const Json j = inspect_file_or_folder(data_path("models/" + path.toStdString()));
     QCOMPARE(QString::fromStdString(j["kind"].get<std::string>()), kind);
-    for (const char* key : {"architecture", "parameters", "context_length", "formats", "tokenizer", "chat_template", "warnings"}) QVERIFY2(j.contains(key), key);
+    for (const char* key :
+         {"architecture", "parameters", "context_length", "formats", "tokenizer", "chat_template", "warnings"})
+      QVERIFY2(j.contains(key), key);
   }
 
   void describesAModel() {
@@ -64,7 +66,8 @@ class InspectTest : public QObject {
     GgufMaker m = small_llama();
     const uint32_t nan = 0x7fc00000;
     std::memcpy(m.data[0].data() + 40, &nan, 4);
-    VERIFY_THROWS(inspect_file_or_folder(scratch.write("m.gguf", m.bytes())), InputError, "model.embed_tokens.weight: a value in row 1, column 2");
+    VERIFY_THROWS(inspect_file_or_folder(scratch.write("m.gguf", m.bytes())), InputError,
+                  "model.embed_tokens.weight: a value in row 1, column 2");
   }
 
   void checksTheTemplateOfAModel() {
@@ -85,17 +88,25 @@ class InspectTest : public QObject {
     adapter.tensor("blk.0.attn_k.weight.lora_a", {8, 2});
     VERIFY_THROWS(inspect_file_or_folder(scratch.write("a.gguf", adapter.bytes())), InputError, "no other half");
     GgufMaker vocabulary;
-    vocabulary.string("general.architecture", "gpt2").string("tokenizer.ggml.model", "gpt2").string("tokenizer.ggml.pre", "gpt-2");
+    vocabulary.string("general.architecture", "gpt2")
+        .string("tokenizer.ggml.model", "gpt2")
+        .string("tokenizer.ggml.pre", "gpt-2");
     vocabulary.strings("tokenizer.ggml.tokens", {"a", "b", "ab"}).strings("tokenizer.ggml.merges", {"a b"});
-    QCOMPARE(QString::fromStdString(inspect_file_or_folder(scratch.write("v.gguf", vocabulary.bytes()))["kind"].get<std::string>()), QString("tokenizer"));
-    VERIFY_THROWS(inspect_file_or_folder(scratch.write("e.gguf", GgufMaker().bytes())), InputError, "neither tensors nor a tokenizer");
+    QCOMPARE(QString::fromStdString(
+                 inspect_file_or_folder(scratch.write("v.gguf", vocabulary.bytes()))["kind"].get<std::string>()),
+             QString("tokenizer"));
+    VERIFY_THROWS(inspect_file_or_folder(scratch.write("e.gguf", GgufMaker().bytes())), InputError,
+                  "neither tensors nor a tokenizer");
   }
 
   void leavesTextToTheDataReader() {
     ScratchFolder scratch;
     for (const char* name : {"rows.jsonl", "rows.csv", "text.txt", "no_extension"})
-      QCOMPARE(QString::fromStdString(inspect_file_or_folder(scratch.write(name, "{\"text\": \"a\"}\n"))["kind"].get<std::string>()), QString("data"));
-    QCOMPARE(QString::fromStdString(inspect_file_or_folder(scratch.path())["kind"].get<std::string>()), QString("data"));
+      QCOMPARE(QString::fromStdString(
+                   inspect_file_or_folder(scratch.write(name, "{\"text\": \"a\"}\n"))["kind"].get<std::string>()),
+               QString("data"));
+    QCOMPARE(QString::fromStdString(inspect_file_or_folder(scratch.path())["kind"].get<std::string>()),
+             QString("data"));
     VERIFY_THROWS(inspect_file_or_folder(scratch.write("model.bin", "PK")), InputError, "pickle");
     VERIFY_THROWS(inspect_file_or_folder(scratch.path("none")), InputError, "no such file or folder");
     fs::create_directories(scratch.path("empty"));

@@ -53,11 +53,13 @@ class ModelFilesTest : public QObject {
   void givesTheLogitsOfTransformers_data() {
     QTest::addColumn<QString>("name");
     QTest::addColumn<QString>("reference");
-    for (const char* name : {"tiny-llama", "tiny-llama-sharded", "tiny-llama/model.safetensors", "tiny-llama-sharded/model-00002-of-00003.safetensors",
-                             "tiny-llama-F32.gguf"})
+    for (const char* name : {"tiny-llama", "tiny-llama-sharded", "tiny-llama/model.safetensors",
+                             "tiny-llama-sharded/model-00002-of-00003.safetensors", "tiny-llama-F32.gguf"})
       QTest::newRow(name) << name << "logits";
-    QTest::newRow("tiny-llama-F16.gguf") << "tiny-llama-F16.gguf" << "logits_F16";
-    QTest::newRow("tiny-llama-Q8_0.gguf") << "tiny-llama-Q8_0.gguf" << "logits_Q8_0";
+    QTest::newRow("tiny-llama-F16.gguf") << "tiny-llama-F16.gguf"
+                                         << "logits_F16";
+    QTest::newRow("tiny-llama-Q8_0.gguf") << "tiny-llama-Q8_0.gguf"
+                                          << "logits_Q8_0";
   }
   void givesTheLogitsOfTransformers() {
     QFETCH(QString, name);
@@ -66,12 +68,14 @@ class ModelFilesTest : public QObject {
     const auto files = open_model(model_path(name.toStdString()));
     const auto model = load_model(*files, cx, {}, {});
     const Tensor ids = expected("ids");
-    const double error = relative_l2(logits_of_model(cx, *model, ids.to_vector<int32_t>()), expected(reference.toStdString().c_str()));
+    const double error =
+        relative_l2(logits_of_model(cx, *model, ids.to_vector<int32_t>()), expected(reference.toStdString().c_str()));
     QVERIFY2(error < 1e-5, qPrintable(QString::number(error)));
   }
 
   void readsTheSameConfigFromFolderAndGguf() {
-    const ModelConfig a = open_model(model_path("tiny-llama"))->config(), b = open_model(model_path("tiny-llama-F32.gguf"))->config();
+    const ModelConfig a = open_model(model_path("tiny-llama"))->config(),
+                      b = open_model(model_path("tiny-llama-F32.gguf"))->config();
     const ModelConfig c = open_model(model_path("tiny-llama-sharded"))->config();
     for (const ModelConfig* other : {&b, &c}) {
       QCOMPARE(other->vocab_size, a.vocab_size);
@@ -115,7 +119,8 @@ class ModelFilesTest : public QObject {
     for (int64_t r = 0; r < a.dim(0); ++r) {
       float largest = 0;
       for (int64_t c = 0; c < a.dim(1); ++c) largest = std::max(largest, std::fabs(a.row<float>(r)[c]));
-      for (int64_t c = 0; c < a.dim(1); ++c) QVERIFY(std::fabs(a.row<float>(r)[c] - b.row<float>(r)[c]) <= largest / 127 * 0.57f);
+      for (int64_t c = 0; c < a.dim(1); ++c)
+        QVERIFY(std::fabs(a.row<float>(r)[c] - b.row<float>(r)[c]) <= largest / 127 * 0.57f);
     }
   }
 
@@ -140,9 +145,12 @@ class ModelFilesTest : public QObject {
     again.quantization = kind.toStdString();
     again.quant.double_quant = kind == "nf4";
     const auto source = files->weights(cx, again);
-    QCOMPARE(QString::fromStdString(std::string(source->matrix("model.layers.0.mlp.up_proj.weight", 64, 32, true)->format())), kind);
+    QCOMPARE(QString::fromStdString(
+                 std::string(source->matrix("model.layers.0.mlp.up_proj.weight", 64, 32, true)->format())),
+             kind);
     QCOMPARE(max_abs_difference(weights_of(cx, *files, "model.layers.0.mlp.up_proj.weight", again),
-                                weights_of(cx, *files, "model.layers.0.mlp.up_proj.weight")), 0.0);
+                                weights_of(cx, *files, "model.layers.0.mlp.up_proj.weight")),
+             0.0);
   }
 
   void quantisesOnlyTheLinearLayersOfTheBlocks() {
@@ -151,7 +159,8 @@ class ModelFilesTest : public QObject {
     options.quantization = "nf4";
     const auto files = open_model(model_path("tiny-llama"));
     const auto model = load_model(*files, cx, options, {});
-    for (const Linear* l : model->linears()) QCOMPARE(QString::fromStdString(std::string(l->weight().format())), QString("nf4"));
+    for (const Linear* l : model->linears())
+      QCOMPARE(QString::fromStdString(std::string(l->weight().format())), QString("nf4"));
     QCOMPARE(QString::fromStdString(std::string(model->head().format())), QString("F32"));
   }
 
@@ -164,7 +173,8 @@ class ModelFilesTest : public QObject {
     QFETCH(QString, name);
     const auto files = open_model(model_path(name.toStdString()));
     QVERIFY(files->tokenizer() != nullptr);
-    QCOMPARE(files->tokenizer()->encode("the dog learns from the cat at nine; 2024 is first"), expected("ids").to_vector<int32_t>());
+    QCOMPARE(files->tokenizer()->encode("the dog learns from the cat at nine; 2024 is first"),
+             expected("ids").to_vector<int32_t>());
     QVERIFY(files->chat_template_source().find("<|im_start|>") != std::string::npos);
     QCOMPARE(QString::fromStdString(files->template_variables().value("eos_token", "")), QString("<|im_end|>"));
     QCOMPARE(QString::fromStdString(files->template_variables().value("bos_token", "")), QString("<|endoftext|>"));

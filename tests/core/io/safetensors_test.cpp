@@ -1,4 +1,5 @@
-// Each rule for safetensors with a file that breaks just that rule; written files are read back and are the reference's.
+// Each rule for safetensors with a file that breaks just that rule; written files are read back and are the
+// reference's.
 #include "core/io/safetensors.h"
 
 #include <QElapsedTimer>
@@ -13,7 +14,8 @@ using namespace lorikeet;
 using namespace lorikeet::test;
 
 namespace {
-const std::string kGood = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[3],"data_offsets":[8,11]}})";
+const std::string kGood =
+    R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[3],"data_offsets":[8,11]}})";
 std::string with(std::string text, const std::string& from, const std::string& to) {
   const size_t at = text.find(from);
   return text.replace(at, from.size(), to);
@@ -25,10 +27,13 @@ class SafetensorsTest : public QObject {
  private slots:
   void readsBackWhatItWrites() {
     ScratchFolder scratch;
-    const std::vector<std::pair<std::string, Tensor>> tensors = {
-        {"z.f32", random_tensor({3, 5}, 1)},       {"a.bytes", Tensor::from<uint8_t>({1, 2, 3}, {3})}, {"empty", Tensor::zeros({0, 4})},
-        {"b.f16", random_tensor({7}, 2).to(DType::f16)}, {"scalar", random_tensor({}, 3)},             {"c.i64", Tensor::from<int64_t>({-5}, {1})},
-        {"view", random_tensor({4, 6}, 4).columns(1, 4)}};
+    const std::vector<std::pair<std::string, Tensor>> tensors = {{"z.f32", random_tensor({3, 5}, 1)},
+                                                                 {"a.bytes", Tensor::from<uint8_t>({1, 2, 3}, {3})},
+                                                                 {"empty", Tensor::zeros({0, 4})},
+                                                                 {"b.f16", random_tensor({7}, 2).to(DType::f16)},
+                                                                 {"scalar", random_tensor({}, 3)},
+                                                                 {"c.i64", Tensor::from<int64_t>({-5}, {1})},
+                                                                 {"view", random_tensor({4, 6}, 4).columns(1, 4)}};
     const std::string path = scratch.path("t.safetensors");
     const std::string hash = write_safetensors(path, tensors, {{"made by", "a test"}});
     QCOMPARE(QString::fromStdString(hash), QString::fromStdString(sha256_of_file(path)));
@@ -68,7 +73,9 @@ class SafetensorsTest : public QObject {
 
   void readsMisalignedTensors() {
     ScratchFolder scratch;
-    std::string bytes = safetensors_bytes(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"F32","shape":[1],"data_offsets":[1,5]}})", 5);
+    std::string bytes = safetensors_bytes(
+        R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"F32","shape":[1],"data_offsets":[1,5]}})",
+        5);
     const float value = 1.25f;
     std::memcpy(bytes.data() + bytes.size() - 4, &value, 4);
     const SafetensorsFile file(scratch.write("odd.safetensors", bytes));
@@ -78,7 +85,9 @@ class SafetensorsTest : public QObject {
   void refusesEachBrokenRule_data() {
     QTest::addColumn<QByteArray>("bytes");
     QTest::addColumn<QString>("part");
-    const auto row = [](const char* what, const std::string& bytes, const char* part) { QTest::newRow(what) << QByteArray::fromStdString(bytes) << part; };
+    const auto row = [](const char* what, const std::string& bytes, const char* part) {
+      QTest::newRow(what) << QByteArray::fromStdString(bytes) << part;
+    };
     const auto header = [](const std::string& text) { return safetensors_bytes(text, 11); };
     row("empty", "", "at least 8");
     row("seven bytes", std::string(7, '\0'), "at least 8");
@@ -125,7 +134,8 @@ class SafetensorsTest : public QObject {
     row("metadata not text", header(with(kGood, "{\"a\"", R"({"__metadata__":{"x":1},"a")")), "texts");
     row("metadata deep", header(with(kGood, "{\"a\"", R"({"__metadata__":{"x":{"y":"z"}},"a")")), "texts");
     row("long name", header(with(kGood, "\"a\"", "\"" + std::string(5000, 'n') + "\"")), "4096");
-    row("bits no whole bytes", safetensors_bytes(R"({"a":{"dtype":"F4","shape":[3],"data_offsets":[0,2]}})", 2), "whole bytes");
+    row("bits no whole bytes", safetensors_bytes(R"({"a":{"dtype":"F4","shape":[3],"data_offsets":[0,2]}})", 2),
+        "whole bytes");
   }
   void refusesEachBrokenRule() {
     QFETCH(QByteArray, bytes);
@@ -137,7 +147,9 @@ class SafetensorsTest : public QObject {
 
   void acceptsWhatTheFormatAllows_data() {
     QTest::addColumn<QByteArray>("bytes");
-    const auto row = [](const char* what, const std::string& bytes) { QTest::newRow(what) << QByteArray::fromStdString(bytes); };
+    const auto row = [](const char* what, const std::string& bytes) {
+      QTest::newRow(what) << QByteArray::fromStdString(bytes);
+    };
     row("good", safetensors_bytes(kGood, 11));
     row("padded", safetensors_bytes(kGood + "     ", 11));
     row("no tensors", safetensors_bytes("{}", 0));
@@ -154,7 +166,11 @@ class SafetensorsTest : public QObject {
   void readsFiftyThousandTensorsInTwoSeconds() {
     std::string header = "{";
     for (int i = 0; i < 50000; ++i)
-      header += (i ? "," : "") + QString("\"model.layers.%1.x.weight\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[%1,%2]}").arg(i).arg(i + 1).toStdString();
+      header += (i ? "," : "") +
+                QString("\"model.layers.%1.x.weight\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[%1,%2]}")
+                    .arg(i)
+                    .arg(i + 1)
+                    .toStdString();
     ScratchFolder scratch;
     const std::string path = scratch.write("many.safetensors", safetensors_bytes(header + "}", 50000));
     QElapsedTimer timer;
@@ -167,7 +183,9 @@ class SafetensorsTest : public QObject {
   void leavesTheOldFileWhenWritingFails() {
     ScratchFolder scratch;
     VERIFY_THROWS(write_safetensors(scratch.path("none/t.safetensors"), {}), IoError, "none/t.safetensors");
-    VERIFY_THROWS(write_safetensors(scratch.path("t.safetensors"), {{"a", Tensor::zeros({1})}, {"a", Tensor::zeros({1})}}), RunError, "twice");
+    VERIFY_THROWS(
+        write_safetensors(scratch.path("t.safetensors"), {{"a", Tensor::zeros({1})}, {"a", Tensor::zeros({1})}}),
+        RunError, "twice");
     QVERIFY(!fs::exists(scratch.path("t.safetensors")));
   }
 
@@ -178,7 +196,8 @@ class SafetensorsTest : public QObject {
     const std::string bytes = read_file(scratch.path("t.npy"));
     QCOMPARE(bytes.size() % 64, (t.bytes()) % 64);
     QCOMPARE(bytes.size(), size_t{128} + t.bytes());
-    QVERIFY(bytes.starts_with(std::string("\x93NUMPY\x01\x00\x76\x00{'descr': '<f4', 'fortran_order': False, 'shape': (3,4,), }", 65)));
+    QVERIFY(bytes.starts_with(
+        std::string("\x93NUMPY\x01\x00\x76\x00{'descr': '<f4', 'fortran_order': False, 'shape': (3,4,), }", 65)));
     QCOMPARE(bytes[127], '\n');
     QVERIFY(std::memcmp(bytes.data() + 128, t.raw(), t.bytes()) == 0);
   }
