@@ -1,5 +1,10 @@
 /// The one tokenizer class: added tokens, normalizer, pre-tokenizer, model, post-processor, decoder (formats.md 4.1).
 /// The tokenizer_*.cpp files fill TokenizerParts from the different kinds of files.
+///
+/// Offsets are bytes of the text as given. A byte-level token covers exactly its bytes, also inside a character; a token
+/// of normalised text covers all source bytes of the stretch it came from; an inserted "▁" has no width. Blanks belong to
+/// the token that holds them ("trim_offsets" is ignored). Ill-formed UTF-8 is read as one U+FFFD for each maximal
+/// subpart, which covers the bytes it stands for.
 #pragma once
 #include <string>
 #include <vector>
