@@ -93,6 +93,7 @@ class Lora final : public Method {
   }
 
   std::vector<LinearShape> matched(const std::vector<LinearShape>& linears, const AdapterSpec& spec) const override {
+    check_spec(spec);  // asked before a run folder is made
     return matched_modules(linears, spec);
   }
 };
