@@ -11,6 +11,8 @@
 #include <thread>
 #include <vector>
 
+#include "core/base/error.h"
+
 namespace lorikeet {
 
 struct ThreadPool::State {
@@ -24,12 +26,16 @@ struct ThreadPool::State {
   const std::function<void(int64_t, int)>* body = nullptr;
   int64_t tasks = 0;
   int threads = 1;
+  std::stop_token stop;
   std::mutex error_mutex;
   std::exception_ptr error;
 
   void work(int thread) {
     try {
-      for (int64_t t = thread; t < tasks; t += threads) (*body)(t, thread);
+      for (int64_t t = thread; t < tasks; t += threads) {
+        if (stop.stop_requested()) throw Interrupted("stopped");
+        (*body)(t, thread);
+      }
     } catch (...) {
       std::lock_guard lock(error_mutex);
       if (!error) error = std::current_exception();
@@ -97,6 +103,11 @@ void ThreadPool::run(int64_t tasks, const std::function<void(int64_t, int)>& bod
 void ThreadPool::for_blocks(int64_t n, int64_t block, const std::function<void(int64_t, int64_t, int)>& body) {
   const int64_t blocks = (n + block - 1) / block;
   run(blocks, [&](int64_t b, int thread) { body(b * block, std::min(n, (b + 1) * block), thread); });
+}
+
+void ThreadPool::set_stop(std::stop_token stop) {
+  std::lock_guard region(state_->region);
+  state_->stop = std::move(stop);
 }
 
 int usable_cores() {

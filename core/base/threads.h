@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stop_token>
 
 namespace lorikeet {
 
@@ -20,11 +21,26 @@ class ThreadPool {
   void run(int64_t tasks, const std::function<void(int64_t task, int thread)>& body);
   /// Splits [0, n) into blocks of `block` and calls body(begin, end, thread) for each block.
   void for_blocks(int64_t n, int64_t block, const std::function<void(int64_t begin, int64_t end, int thread)>& body);
+  /// Regions ask `stop` before each of their tasks and throw Interrupted once it is set; see StopScope.
+  void set_stop(std::stop_token stop);
 
  private:
   struct State;
   std::unique_ptr<State> state_;
   int threads_;
+};
+
+/// While it lives, parallel regions of `pool` can be stopped in the middle. Only around work whose results are thrown
+/// away when it is cut off (a forward or backward pass), never around an update in place.
+class StopScope {
+ public:
+  StopScope(ThreadPool& pool, std::stop_token stop) : pool_(pool) { pool_.set_stop(std::move(stop)); }
+  ~StopScope() { pool_.set_stop({}); }
+  StopScope(const StopScope&) = delete;
+  StopScope& operator=(const StopScope&) = delete;
+
+ private:
+  ThreadPool& pool_;
 };
 
 /// Cores this process may use (affinity respected), at least 1.

@@ -15,7 +15,7 @@
 namespace lorikeet {
 namespace {
 
-constexpr int64_t kPromptPiece = 512;  // tokens of a prompt processed at a time, so that Stop is heard
+constexpr int64_t kPromptPiece = 512;  // tokens of a prompt processed at a time, so that activations stay small
 
 // One sequence being generated.
 struct Sequence {
@@ -71,9 +71,9 @@ struct ChatModel::State {
   }
   // Runs the prompt; returns the hidden state of its last token [1, C].
   Tensor read_prompt(Sequence& s, std::stop_token stop) {
+    const StopScope stoppable(loaded.cx->pool(), stop);
     Tensor hidden;
     for (size_t at = 0; at < s.prompt.size(); at += kPromptPiece) {
-      if (stop.stop_requested()) throw Interrupted("stopped while reading the prompt");
       const size_t end = std::min(s.prompt.size(), at + kPromptPiece);
       const std::vector<int32_t> piece(s.prompt.begin() + static_cast<std::ptrdiff_t>(at), s.prompt.begin() + static_cast<std::ptrdiff_t>(end));
       hidden = loaded.model->forward_cached(*loaded.cx, {piece}, {&s.cache});

@@ -52,6 +52,7 @@ class ScoreJob : public Job {
       load.progress = [&](uint64_t done, uint64_t total) { events.on_progress({"loading the model", static_cast<double>(done), static_cast<double>(total)}); };
     loaded_ = detail::load_for_use(load, stop);
     const double began = monotonic_seconds();
+    const StopScope stoppable(loaded_.cx->pool(), stop);
     const int64_t tokens = request_.ids.empty() ? score_data(stop, events) : score_ids();
     finish(tokens, monotonic_seconds() - began);
     return JobOutcome::finished;
@@ -93,7 +94,6 @@ class ScoreJob : public Job {
     const auto documents = encoded.documents();
     const auto rows = make_rows(documents, request_.config.data.max_length, request_.config.data.packing, false, 0, 0);
     for (size_t r = 0; r < rows.size(); ++r) {
-      if (stop.stop_requested()) throw Interrupted("stopped while scoring");
       if (events.on_progress) events.on_progress({"scoring", static_cast<double>(r), static_cast<double>(rows.size())});
       const TokenBatch batch = collate(documents, rows, r, 1);
       add(batch, hidden_of(batch));

@@ -68,7 +68,7 @@ StepResult Trainer::train_step(const std::vector<TokenBatch>& micro_batches, dou
   const double per_token = 1.0 / static_cast<double>(result.target_tokens);
   double loss_sum = 0;
   for (size_t i = 0; i < micro_batches.size(); ++i) {
-    if (stop.stop_requested()) throw Interrupted("stopped in step " + std::to_string(step) + ", before its update");
+    const StopScope stoppable(cx_.pool(), stop);
     loss_sum += accumulate_gradients(micro_batches[i], per_token, dropout_seed(options_.seed, step, i));
     if (!std::isfinite(loss_sum)) break;
   }
@@ -82,9 +82,10 @@ StepResult Trainer::train_step(const std::vector<TokenBatch>& micro_batches, dou
   return result;
 }
 
-std::pair<double, int64_t> Trainer::evaluate(const TokenBatch& batch) {
+std::pair<double, int64_t> Trainer::evaluate(const TokenBatch& batch, std::stop_token stop) {
   const Targets targets = target_rows(batch);
   if (targets.count() == 0) return {0, 0};
+  const StopScope stoppable(cx_.pool(), std::move(stop));
   Tape tape(cx_, false);
   Var hidden = model_.forward(tape, batch, {});
   Tensor value = hidden->value;

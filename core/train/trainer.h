@@ -24,12 +24,12 @@ struct StepResult {
 class Trainer {
  public:
   Trainer(Context& cx, Model& model, std::vector<NamedParameter> parameters, Optimizer& optimizer, TrainerOptions options);
-  /// One optimizer step over its micro-batches. `step` (from 0) seeds dropout. Throws Interrupted between micro-batches
-  /// when `stop` is set; the parameters are then unchanged. A step without any target token changes nothing either
+  /// One optimizer step over its micro-batches. `step` (from 0) seeds dropout. Throws Interrupted, within an op of the
+  /// forward or backward pass, when `stop` is set; the parameters are then unchanged. A step without any target token changes nothing either
   /// (target_tokens = 0, loss 0).
   StepResult train_step(const std::vector<TokenBatch>& micro_batches, double learning_rate, int64_t step, std::stop_token stop);
-  /// Sum of losses and number of targets without gradients.
-  std::pair<double, int64_t> evaluate(const TokenBatch& batch);
+  /// Sum of losses and number of targets without gradients. Throws Interrupted like train_step().
+  std::pair<double, int64_t> evaluate(const TokenBatch& batch, std::stop_token stop = {});
 
  private:
   /// Forward and backward of one micro-batch; returns its summed loss. Without gradients when that is not finite.

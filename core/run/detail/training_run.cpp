@@ -253,7 +253,7 @@ bool TrainingRun::evaluate(std::stop_token stop, const JobEvents& events) {
   for (size_t row = 0; row < validation_rows_.size(); row += batch) {
     if (stop.stop_requested()) return false;
     if (events.on_progress) events.on_progress({"evaluating", static_cast<double>(row), static_cast<double>(validation_rows_.size())});
-    const auto [loss, count] = machine_->trainer->evaluate(collate(data_.validation.documents, validation_rows_, row, std::min(batch, validation_rows_.size() - row)));
+    const auto [loss, count] = machine_->trainer->evaluate(collate(data_.validation.documents, validation_rows_, row, std::min(batch, validation_rows_.size() - row)), stop);
     sum += loss;
     targets += count;
   }

@@ -5,6 +5,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/base/error.h"
 #include "tests/support/support.h"
 
 using namespace lorikeet;
@@ -41,6 +42,19 @@ class ThreadsTest : public QObject {
     std::atomic<int> n{0};
     pool.run(8, [&](int64_t, int) { n++; });
     QCOMPARE(n.load(), 8);
+  }
+  void aRegionStopsBetweenItsTasks() {
+    ThreadPool pool(2);
+    std::stop_source stop;
+    std::atomic<int> done{0};
+    {
+      const StopScope scope(pool, stop.get_token());
+      VERIFY_THROWS(pool.run(1000, [&](int64_t, int) { if (++done == 10) stop.request_stop(); }), Interrupted, "stopped");
+      QVERIFY(done.load() < 20);
+      VERIFY_THROWS(pool.run(1, [&](int64_t, int) { done = 1000; }), Interrupted, "stopped");
+    }
+    pool.run(8, [&](int64_t, int) { done = 8; });  // the scope has ended
+    QCOMPARE(done.load(), 8);
   }
   void manyRegionsFromTwoThreads() {
     ThreadPool pool(2);

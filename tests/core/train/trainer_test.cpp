@@ -1,7 +1,9 @@
 #include "core/train/trainer.h"
 
+#include <chrono>
 #include <cmath>
 #include <limits>
+#include <thread>
 
 #include "core/base/error.h"
 #include "core/base/random.h"
@@ -183,7 +185,7 @@ class TrainerTest : public QObject {
     const auto before = bench.values();
     std::stop_source stop;
     stop.request_stop();
-    VERIFY_THROWS(bench.trainer->train_step(grouped(4), 1e-2, 8, stop.get_token()), Interrupted, "step 8");
+    VERIFY_THROWS(bench.trainer->train_step(grouped(4), 1e-2, 8, stop.get_token()), Interrupted, "stopped");
     QVERIFY(all_same_bits(before, bench.values()));
     for (const auto& p : bench.parameters) QVERIFY(!p.var->grad.defined());
     // The next step is as if nothing had happened.
@@ -191,6 +193,33 @@ class TrainerTest : public QObject {
     QCOMPARE(bench.trainer->train_step(grouped(4), 1e-2, 8, {}).loss,
              fresh.trainer->train_step(grouped(4), 1e-2, 8, {}).loss);
     QVERIFY(all_same_bits(fresh.values(), bench.values()));
+  }
+  // Whatever op the stop arrives in: the step is either whole or has left no trace.
+  void stoppingInsideAMicroBatchLeavesTheParameters() {
+    Bench bench(2);
+    const TokenBatch batch = random_batch({400}, tiny_config().vocab_size, 77, 0.5);
+    const auto timed = [&](std::stop_token stop) { return bench.trainer->train_step({batch}, 0, 0, stop); };
+    const auto began = std::chrono::steady_clock::now();
+    timed({});
+    const auto whole = std::chrono::steady_clock::now() - began;
+    const auto before = bench.values();
+    int stopped = 0;
+    for (int i = 0; i < 40; ++i) {
+      std::stop_source stop;
+      std::jthread other([&] {
+        std::this_thread::sleep_for(whole * i / 40);
+        stop.request_stop();
+      });
+      try {
+        timed(stop.get_token());
+      } catch (const Interrupted&) {
+        ++stopped;
+      }
+      QVERIFY(all_same_bits(before, bench.values()));
+      for (const auto& p : bench.parameters) QVERIFY(!p.var->grad.defined());
+    }
+    QVERIFY2(stopped > 5, qPrintable(QString("only %1 of 40 were stopped").arg(stopped)));
+    QVERIFY(timed({}).finite);  // the token of the last step is forgotten
   }
   void aStepWithoutTargetsChangesNothing() {
     Bench bench(1);
