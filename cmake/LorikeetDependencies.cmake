@@ -8,7 +8,6 @@ find_path(LORIKEET_CLI11_INCLUDE CLI/CLI.hpp REQUIRED)          # command line
 pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)  # tokenizer.model files
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)    # pre-tokenizer patterns (Unicode classes, look-ahead)
 pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc)          # Unicode normal forms and character classes of tokenizers
-pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)   # fp32 GEMM; measured against oneDNN, see tests/bench
 
 add_library(lorikeet_json INTERFACE)
 target_include_directories(lorikeet_json SYSTEM INTERFACE ${LORIKEET_JSON_INCLUDE})

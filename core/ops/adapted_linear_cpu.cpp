@@ -41,7 +41,7 @@ void base_panel(Context& cx, const AdaptedLinearArgs& a, int64_t row, int64_t co
   const T* panel = decoded_rows<T>(cx, thread, a.w, row, count);
   if constexpr (std::is_same_v<T, float>)
     if (a.x.rows() <= kFewTokens) return few_tokens(cx, a, panel, row, count);
-  gemm<T>(cx.level(), false, true, a.x.rows(), count, in, 1, a.x.data<T>(), a.x.row_stride(), panel, in, 0, a.y.data<T>() + row, a.y.row_stride());
+  gemm<T>(cx.unit(), false, true, a.x.rows(), count, in, 1, a.x.data<T>(), a.x.row_stride(), panel, in, 0, a.y.data<T>() + row, a.y.row_stride());
 }
 
 template <class T>
@@ -50,14 +50,14 @@ void forward(Context& cx, const AdaptedLinearArgs& a) {
   if (a.a) {
     const Tensor masked = a.dropout > 0 ? dropped<T>(cx, a.x, a.dropout, a.dropout_seed) : a.x;
     cx.pool().for_blocks(tokens, kTokens, [&](int64_t begin, int64_t end, int) {
-      gemm<T>(cx.level(), false, true, end - begin, rank, a.x.width(), 1, masked.row<T>(begin), masked.row_stride(), a.a->data<T>(), a.x.width(), 0,
+      gemm<T>(cx.unit(), false, true, end - begin, rank, a.x.width(), 1, masked.row<T>(begin), masked.row_stride(), a.a->data<T>(), a.x.width(), 0,
               a.h->row<T>(begin), a.h->row_stride());
     });
   }
   cx.pool().for_blocks(a.w.rows(), ops::panel_rows(a.w.columns()), [&](int64_t begin, int64_t end, int thread) {
     base_panel<T>(cx, a, begin, end - begin, thread);
     if (a.a)
-      gemm<T>(cx.level(), false, true, tokens, end - begin, rank, static_cast<T>(a.scale), a.h->data<T>(), a.h->row_stride(), a.b->data<T>() + begin * rank, rank, 1,
+      gemm<T>(cx.unit(), false, true, tokens, end - begin, rank, static_cast<T>(a.scale), a.h->data<T>(), a.h->row_stride(), a.b->data<T>() + begin * rank, rank, 1,
               a.y.data<T>() + begin, a.y.row_stride());
     if (a.bias)
       for (int64_t t = 0; t < tokens; ++t)
@@ -86,7 +86,7 @@ void base_backward(Context& cx, const AdaptedLinearBackwardArgs& a) {
     const T beta = row > 0 || a.accumulate_dx ? T(1) : T(0);
     cx.pool().run(token_blocks * column_blocks, [&](int64_t task, int) {
       const int64_t t = task / column_blocks * kTokenBlock, c = task % column_blocks * kColumns;
-      gemm<T>(cx.level(), false, false, std::min(kTokenBlock, tokens - t), std::min(kColumns, in - c), count, 1, a.dy.row<T>(t) + row, a.dy.row_stride(),
+      gemm<T>(cx.unit(), false, false, std::min(kTokenBlock, tokens - t), std::min(kColumns, in - c), count, 1, a.dy.row<T>(t) + row, a.dy.row_stride(),
               decoded + c, in, beta, a.dx->row<T>(t) + c, a.dx->row_stride());
     });
   }
@@ -97,11 +97,11 @@ template <class T>
 void adapter_dx(Context& cx, const AdaptedLinearBackwardArgs& a, const Tensor& u, int64_t begin, int64_t end, int thread) {
   const int64_t in = a.w.columns(), rank = u.width();
   if (a.dropout <= 0) {
-    gemm<T>(cx.level(), false, false, end - begin, in, rank, 1, u.row<T>(begin), rank, a.a->data<T>(), in, 1, a.dx->row<T>(begin), a.dx->row_stride());
+    gemm<T>(cx.unit(), false, false, end - begin, in, rank, 1, u.row<T>(begin), rank, a.a->data<T>(), in, 1, a.dx->row<T>(begin), a.dx->row_stride());
     return;
   }
   auto* part = static_cast<T*>(cx.scratch(thread, 1, static_cast<size_t>((end - begin) * in) * sizeof(T)));
-  gemm<T>(cx.level(), false, false, end - begin, in, rank, 1, u.row<T>(begin), rank, a.a->data<T>(), in, 0, part, in);
+  gemm<T>(cx.unit(), false, false, end - begin, in, rank, 1, u.row<T>(begin), rank, a.a->data<T>(), in, 0, part, in);
   for (int64_t t = begin; t < end; ++t) {
     T* row = part + (t - begin) * in;
     ops::drop_row(row_kernels(cx.level()), row, row, t, in, a.dropout, a.dropout_seed);
@@ -114,16 +114,19 @@ void adapter_backward(Context& cx, const AdaptedLinearBackwardArgs& a) {
   const int64_t tokens = a.x.rows(), in = a.w.columns(), out = a.w.rows(), rank = a.a->dim(0);
   Tensor u = Tensor::empty({tokens, rank}, a.x.dtype());  // scale * dy B, used twice
   cx.pool().for_blocks(tokens, kTokens, [&](int64_t begin, int64_t end, int thread) {
-    gemm<T>(cx.level(), false, false, end - begin, rank, out, static_cast<T>(a.scale), a.dy.row<T>(begin), a.dy.row_stride(), a.b->data<T>(), rank, 0, u.row<T>(begin), rank);
+    gemm<T>(cx.unit(), false, false, end - begin, rank, out, static_cast<T>(a.scale), a.dy.row<T>(begin), a.dy.row_stride(), a.b->data<T>(), rank, 0, u.row<T>(begin), rank);
     if (a.dx) adapter_dx<T>(cx, a, u, begin, end, thread);
   });
   const Tensor masked = a.dropout > 0 ? dropped<T>(cx, a.x, a.dropout, a.dropout_seed) : a.x;
   cx.pool().for_blocks(in, kColumns, [&](int64_t begin, int64_t end, int) {
-    gemm<T>(cx.level(), true, false, rank, end - begin, tokens, 1, u.data<T>(), rank, masked.data<T>() + begin, masked.row_stride(), 1, a.da->data<T>() + begin, a.da->row_stride());
+    gemm<T>(cx.unit(), true, false, rank, end - begin, tokens, 1, u.data<T>(), rank, masked.data<T>() + begin, masked.row_stride(), 1, a.da->data<T>() + begin, a.da->row_stride());
   });
-  cx.pool().for_blocks(out, kColumns, [&](int64_t begin, int64_t end, int) {
-    gemm<T>(cx.level(), true, false, end - begin, rank, tokens, static_cast<T>(a.scale), a.dy.data<T>() + begin, a.dy.row_stride(), a.h->data<T>(), a.h->row_stride(), 1,
-            a.db->row<T>(begin), a.db->row_stride());
+  cx.pool().for_blocks(out, kColumns, [&](int64_t begin, int64_t end, int thread) {  // transposed: few rows of h^T against wide rows of dy
+    const int64_t width = end - begin;
+    auto* part = static_cast<T*>(cx.scratch(thread, 1, static_cast<size_t>(rank * width) * sizeof(T)));
+    gemm<T>(cx.unit(), true, false, rank, width, tokens, static_cast<T>(a.scale), a.h->data<T>(), a.h->row_stride(), a.dy.data<T>() + begin, a.dy.row_stride(), 0, part, width);
+    for (int64_t c = 0; c < width; ++c)
+      for (int64_t r = 0; r < rank; ++r) a.db->row<T>(begin + c)[r] += part[r * width + c];
   });
 }
 

@@ -62,7 +62,7 @@ void query_block(Context& cx, int thread, const T* q, int64_t q_stride, const T*
   const int64_t keys = visible_before + rows;
   const T scale = static_cast<T>(s.scale);
   T* p = strip<T>(cx, thread, 4, rows, keys);
-  gemm<T>(cx.level(), false, true, rows, keys, s.head_dim, 1, q, q_stride, key, k_stride, 0, p, keys);
+  gemm<T>(cx.unit(), false, true, rows, keys, s.head_dim, 1, q, q_stride, key, k_stride, 0, p, keys);
   T sums[kBlock];
   for (int64_t r = 0; r < rows; ++r) {
     const int64_t seen = visible_before + r + 1;
@@ -72,7 +72,7 @@ void query_block(Context& cx, int thread, const T* q, int64_t q_stride, const T*
     std::fill(row + seen, row + keys, T(0));
     if (lse) lse[r * lse_stride] = top + std::log(sums[r]);
   }
-  gemm<T>(cx.level(), false, false, rows, s.head_dim, keys, 1, p, keys, value, v_stride, 0, o, o_stride);
+  gemm<T>(cx.unit(), false, false, rows, s.head_dim, keys, 1, p, keys, value, v_stride, 0, o, o_stride);
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t i = 0; i < s.head_dim; ++i) o[r * o_stride + i] /= sums[r];
 }
@@ -110,8 +110,8 @@ void score_strip(Context& cx, const AttentionBackwardArgs& a, const Tensor& d, i
   const auto& s = a.shape;
   const RowKernels& k = row_kernels(cx.level());
   const int64_t at = head * s.head_dim, kv_at = head / (s.heads / s.kv_heads) * s.head_dim, keys = k1 - k0;
-  gemm<T>(cx.level(), false, true, q1 - q0, keys, s.head_dim, 1, a.q.row<T>(q0) + at, a.q.row_stride(), a.k.row<T>(k0) + kv_at, a.k.row_stride(), 0, p, keys);
-  gemm<T>(cx.level(), false, true, q1 - q0, keys, s.head_dim, 1, a.d_o.row<T>(q0) + at, a.d_o.row_stride(), a.v.row<T>(k0) + kv_at, a.v.row_stride(), 0, ds, keys);
+  gemm<T>(cx.unit(), false, true, q1 - q0, keys, s.head_dim, 1, a.q.row<T>(q0) + at, a.q.row_stride(), a.k.row<T>(k0) + kv_at, a.k.row_stride(), 0, p, keys);
+  gemm<T>(cx.unit(), false, true, q1 - q0, keys, s.head_dim, 1, a.d_o.row<T>(q0) + at, a.d_o.row_stride(), a.v.row<T>(k0) + kv_at, a.v.row_stride(), 0, ds, keys);
   for (int64_t q = q0; q < q1; ++q) {
     T *p_row = p + (q - q0) * keys, *ds_row = ds + (q - q0) * keys;
     const int64_t seen = std::clamp<int64_t>(q + 1 - k0, 0, keys);
@@ -132,7 +132,7 @@ void backward_queries(Context& cx, const AttentionBackwardArgs& a, const Tensor&
     const int64_t keys = t.end - t.first, rows = t.end - t.begin, at = t.head * s.head_dim, kv_at = t.head / (s.heads / s.kv_heads) * s.head_dim;
     T *p = strip<T>(cx, thread, 4, rows, keys), *ds = strip<T>(cx, thread, 5, rows, keys);
     score_strip<T>(cx, a, d, t.head, t.begin, t.end, t.first, t.end, p, ds);
-    gemm<T>(cx.level(), false, false, rows, s.head_dim, keys, static_cast<T>(s.scale), ds, keys, a.k.row<T>(t.first) + kv_at, a.k.row_stride(), 0, a.dq.row<T>(t.begin) + at,
+    gemm<T>(cx.unit(), false, false, rows, s.head_dim, keys, static_cast<T>(s.scale), ds, keys, a.k.row<T>(t.first) + kv_at, a.k.row_stride(), 0, a.dq.row<T>(t.begin) + at,
             a.dq.row_stride());
   });
 }
@@ -150,8 +150,8 @@ void backward_keys(Context& cx, const AttentionBackwardArgs& a, const Tensor& d)
       const int64_t head = t.head * group + g, at = head * s.head_dim;
       const T beta = g > 0 ? T(1) : T(0);
       score_strip<T>(cx, a, d, head, t.begin, t.last, t.begin, t.end, p, ds);
-      gemm<T>(cx.level(), true, false, keys, s.head_dim, queries, 1, p, keys, a.d_o.row<T>(t.begin) + at, a.d_o.row_stride(), beta, a.dv.row<T>(t.begin) + kv_at, a.dv.row_stride());
-      gemm<T>(cx.level(), true, false, keys, s.head_dim, queries, static_cast<T>(s.scale), ds, keys, a.q.row<T>(t.begin) + at, a.q.row_stride(), beta,
+      gemm<T>(cx.unit(), true, false, keys, s.head_dim, queries, 1, p, keys, a.d_o.row<T>(t.begin) + at, a.d_o.row_stride(), beta, a.dv.row<T>(t.begin) + kv_at, a.dv.row_stride());
+      gemm<T>(cx.unit(), true, false, keys, s.head_dim, queries, static_cast<T>(s.scale), ds, keys, a.q.row<T>(t.begin) + at, a.q.row_stride(), beta,
               a.dk.row<T>(t.begin) + kv_at, a.dk.row_stride());
     }
   });

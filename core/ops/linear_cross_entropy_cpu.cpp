@@ -43,7 +43,7 @@ struct Chunk {
     const int64_t width = a.head.columns(), vocabulary = a.head.rows();
     cx.pool().for_blocks(vocabulary, ops::panel_rows(width), [&](int64_t begin, int64_t end, int thread) {
       const T* panel = ops::decoded_rows<T>(cx, thread, a.head, begin, end - begin);
-      gemm<T>(cx.level(), false, true, rows, end - begin, width, 1, a.x.row<T>(first), a.x.row_stride(), panel, width, 0, logits + begin, vocabulary);
+      gemm<T>(cx.unit(), false, true, rows, end - begin, width, 1, a.x.row<T>(first), a.x.row_stride(), panel, width, 0, logits + begin, vocabulary);
     });
   }
   void make_losses() const {
@@ -71,7 +71,7 @@ struct Chunk {
       for (int64_t row = part * part_rows; row < end; row += panel, empty = false) {
         const int64_t count = std::min(panel, end - row);
         const T* w = ops::decoded_rows<T>(cx, thread, a.head, row, count);
-        gemm<T>(cx.level(), false, false, rows, width, count, 1, logits + row, vocabulary, w, width, empty ? T(0) : T(1), sum, width);
+        gemm<T>(cx.unit(), false, false, rows, width, count, 1, logits + row, vocabulary, w, width, empty ? T(0) : T(1), sum, width);
       }
       if (empty) std::fill(sum, sum + rows * width, T(0));
     });

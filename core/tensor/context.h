@@ -19,6 +19,9 @@ class Context {
   int threads() const { return pool_->threads(); }
   CpuLevel level() const { return level_; }
   void set_level(CpuLevel level) { level_ = level; }
+  /// What matrix products compute in; f32 unless set.
+  void set_compute(ComputeType compute) { compute_ = compute; }
+  CpuUnit unit() const { return {level_, compute_}; }
   /// Scratch of at least `bytes` for a thread of the pool, kept between calls and reused; valid until the next call
   /// with the same thread and slot. 64-byte aligned. Slots let one kernel hold several buffers.
   void* scratch(int thread, int slot, size_t bytes);
@@ -34,6 +37,7 @@ class Context {
   std::unique_ptr<ThreadPool> pool_;
   DeviceType device_;
   CpuLevel level_;
+  ComputeType compute_ = ComputeType::f32;
   std::vector<std::vector<Buffer>> scratch_;  // [thread + 1][slot]
 };
 

@@ -45,6 +45,9 @@ CpuProbe probe() {
   else p.refused.push_back("avx2: this CPU or system does not offer AVX2 with FMA");
   if (avx512) p.available.push_back(CpuLevel::avx512);
   else p.refused.push_back("avx512: this CPU or system does not offer AVX-512 F, BW, DQ and VL");
+  unsigned a71 = 0, b71 = 0, c71 = 0, d71 = 0;
+  if (a7 >= 1) __get_cpuid_count(7, 1, &a71, &b71, &c71, &d71);
+  p.bf16_dot = avx512 && (a71 & bit_AVX512BF16);
   p.best = p.available.back();
   p.why = avx512 ? "AVX-512 found and enabled by the system" : avx2 ? "AVX2 with FMA found" : "no wide instructions found: plain code";
   return p;

@@ -11,9 +11,18 @@ namespace lorikeet {
 enum class CpuLevel { scalar, avx2, avx512 };  // from slowest to fastest
 std::string_view cpu_level_name(CpuLevel level);
 std::optional<CpuLevel> cpu_level_from_name(std::string_view name);
+/// What products compute in: f32, or operands rounded to bf16 with sums in f32.
+enum class ComputeType { f32, bf16 };
+/// A level together with the type it computes in.
+struct CpuUnit {
+  CpuUnit(CpuLevel l, ComputeType c = ComputeType::f32) : level(l), compute(c) {}
+  CpuLevel level;
+  ComputeType compute;
+};
 struct CpuProbe {
   CpuLevel best = CpuLevel::scalar;
   std::vector<CpuLevel> available;   // slowest first
+  bool bf16_dot = false;             // AVX-512 with VDPBF16PS
   std::string why;                   // one sentence: what was found and why `best` was chosen
   std::string model_name;            // from the system
   std::vector<std::string> refused;  // "avx512: not offered by this CPU"

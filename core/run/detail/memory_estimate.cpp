@@ -18,8 +18,8 @@ constexpr int64_t kLogitBytes = 64 << 20, kLeastLogitRows = 16, kMostLogitRows =
 constexpr uint64_t kPanelBytes = 1 << 20, kSharedBytes = 8 << 20;
 // Scratch of attention a thread: blocks of scores and sums (core/ops/attention_cpu.cpp).
 constexpr uint64_t kAttentionBytes = 1 << 20;
-// What OpenBLAS touches a thread for its packed panels.
-constexpr uint64_t kBlasBytes = 2 << 20;
+// Packed blocks of matrix products on a thread's stack (core/ops/gemm.cpp).
+constexpr uint64_t kGemmBytes = 400 << 10;
 // Code, libraries, locale, thread stacks: resident bytes of the program with an open model that has no tokenizer.
 constexpr uint64_t kProgramBytes = 17 << 20;
 // A vocabulary entry with its maps and merges (7 MB for 49152 entries).
@@ -96,7 +96,7 @@ PlanBytes estimate_memory(const MemoryQuestion& q) {
   b.optimizer = trainable * kFloat * 2;  // two moments
   b.activations = activation_peak(q, ranks_of(q, linear_shapes(m)), logits, trainable * kFloat);
   // The room a chunk of logits leaves is taken by the next forward pass, so that the next chunk needs room of its own.
-  b.scratch = kProgramBytes + threads * (kPanelBytes + kAttentionBytes + kBlasBytes) + kSharedBytes + logits +
+  b.scratch = kProgramBytes + threads * (kPanelBytes + kAttentionBytes + kGemmBytes) + kSharedBytes + logits +
               static_cast<uint64_t>(kHeadParts) * rows * static_cast<uint64_t>(m.hidden_size) * kFloat +
               static_cast<uint64_t>(q.model.tokenizer_size) * kTokenizerEntryBytes + q.data_bytes;
   b.total = b.weights + b.adapter + b.optimizer + b.activations + b.scratch;
