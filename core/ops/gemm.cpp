@@ -12,7 +12,7 @@ namespace lorikeet {
 namespace {
 
 constexpr int64_t kColumns = 192;     // of b in a packed block, a multiple of kPanelColumns
-constexpr int64_t kDepth = 384;       // steps of k in a packed block
+constexpr int64_t kMostDepth = 384;   // steps of k in a packed block
 constexpr int64_t kMostRows = 64;     // of a in a packed block
 
 float rounded_to_bf16(float x) {
@@ -46,8 +46,11 @@ void gemm_plain(bool round, bool ta, bool tb, int64_t m, int64_t n, int64_t k, T
 }
 
 const GemmKernels& kernels_of(CpuUnit unit) {
-  if (unit.compute == ComputeType::bf16 && unit.level == CpuLevel::avx512 && cpu_probe().bf16_dot) return avx512_bf16::kGemmKernels;
-  return unit.level == CpuLevel::avx512 ? avx512::kGemmKernels : avx2::kGemmKernels;
+  if (unit.compute == ComputeType::bf16) {
+    if (unit.level == CpuLevel::amx) return amx::kGemmKernels;
+    if (unit.level == CpuLevel::avx512 && cpu_probe().bf16_dot) return avx512_bf16::kGemmKernels;
+  }
+  return unit.level >= CpuLevel::avx512 ? avx512::kGemmKernels : avx2::kGemmKernels;
 }
 
 void round_to_bf16(std::span<float> values) {
@@ -57,12 +60,13 @@ void round_to_bf16(std::span<float> values) {
 void gemm_packed(CpuUnit unit, const GemmOperand& a, const GemmOperand& b, int64_t m, int64_t n, int64_t k, float alpha, bool accumulate, float* c, int64_t ldc) {
   const GemmKernels& kernels = kernels_of(unit);
   const bool round = unit.compute == ComputeType::bf16 && kernels.pair == 1;  // bf16 numbers without the unit for them
-  alignas(64) float packed_b[kColumns * kDepth];
-  alignas(64) float packed_a[kMostRows * kDepth];
-  const int64_t rows = kMostRows / kernels.tile_rows * kernels.tile_rows, most_k = kDepth * kernels.pair;
+  alignas(64) float packed_b[kColumns * kMostDepth];
+  alignas(64) float packed_a[kMostRows * kMostDepth];
+  const int64_t rows = kMostRows / kernels.tile_rows * kernels.tile_rows, most_k = kernels.block_depth * kernels.pair;
   for (int64_t n0 = 0; n0 < n; n0 += kColumns)
     for (int64_t k0 = 0; k0 < k; k0 += most_k) {
-      const int64_t width = std::min(kColumns, n - n0), part = std::min(most_k, k - k0), depth = (part + kernels.pair - 1) / kernels.pair;
+      const int64_t width = std::min(kColumns, n - n0), part = std::min(most_k, k - k0);
+      const int64_t depth = ((part + kernels.pair - 1) / kernels.pair + kernels.depth_unit - 1) / kernels.depth_unit * kernels.depth_unit;
       kernels.pack_b({b.data + n0 * b.row_stride + k0 * b.k_stride, b.row_stride, b.k_stride}, width, part, packed_b);
       if (round) round_to_bf16({packed_b, static_cast<size_t>((width + kPanelColumns - 1) / kPanelColumns * kPanelColumns * depth)});
       for (int64_t m0 = 0; m0 < m; m0 += rows) {

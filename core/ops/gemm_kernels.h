@@ -24,8 +24,10 @@ struct GemmBlock {
   bool accumulate;
 };
 struct GemmKernels {
-  int64_t tile_rows;  // rows computed at once: blocks of a multiple of it waste nothing
-  int64_t pair;       // numbers k per step of depth: 1 or 2
+  int64_t tile_rows;    // rows computed at once: blocks of a multiple of it waste nothing
+  int64_t pair;         // numbers k per step of depth: 1 or 2
+  int64_t depth_unit;   // packed depth is a multiple of it, filled up with zeros
+  int64_t block_depth;  // steps in a block, so that a tile's operands stay in the L1 cache; a multiple of depth_unit
   /// Rows [0, rows) of `a` times alpha.
   void (*pack_a)(const GemmOperand& a, int64_t rows, int64_t k, float alpha, void* out);
   /// Rows of the operand are the columns of b.
@@ -37,5 +39,8 @@ namespace avx2 { extern const GemmKernels kGemmKernels; }
 namespace avx512 { extern const GemmKernels kGemmKernels; }
 /// Operands rounded to bf16 (nearest even), products by VDPBF16PS, sums in f32.
 namespace avx512_bf16 { extern const GemmKernels kGemmKernels; }
+
+/// The same rounding, products of 16 x 16 tiles.
+namespace amx { extern const GemmKernels kGemmKernels; }
 
 }  // namespace lorikeet

@@ -16,6 +16,7 @@ uint32_t dropout_hash(const DropoutRow& d, uint32_t column) {
 
 const RowKernels& row_kernels(CpuLevel level) {
   switch (level) {
+    case CpuLevel::amx:
     case CpuLevel::avx512: return avx512::kRowKernels;
     case CpuLevel::avx2: return avx2::kRowKernels;
     case CpuLevel::scalar: break;

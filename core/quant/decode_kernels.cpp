@@ -7,7 +7,7 @@ namespace lorikeet {
 
 const DecodeKernels& decode_kernels(CpuLevel level) {
 #if defined(__x86_64__)
-  if (level == CpuLevel::avx512) return avx512_level::kDecodeKernels;
+  if (level >= CpuLevel::avx512) return avx512_level::kDecodeKernels;
   if (level == CpuLevel::avx2) return avx2_level::kDecodeKernels;
 #endif
   (void)level;

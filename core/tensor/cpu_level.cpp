@@ -9,6 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/tensor/amx_probe.h"
 
 namespace lorikeet {
 namespace {
@@ -48,19 +49,25 @@ CpuProbe probe() {
   unsigned a71 = 0, b71 = 0, c71 = 0, d71 = 0;
   if (a7 >= 1) __get_cpuid_count(7, 1, &a71, &b71, &c71, &d71);
   p.bf16_dot = avx512 && (a71 & bit_AVX512BF16);
+  // Tiles go with the bf16 conversions that pack for them.
+  const std::string no_tiles = p.bf16_dot ? amx_refusal() : "this CPU has no AMX bf16 tiles with AVX-512 bf16 conversions";
+  const bool amx = no_tiles.empty();
+  if (amx) p.available.push_back(CpuLevel::amx);
+  else p.refused.push_back("amx: " + no_tiles);
   p.best = p.available.back();
-  p.why = avx512 ? "AVX-512 found and enabled by the system" : avx2 ? "AVX2 with FMA found" : "no wide instructions found: plain code";
+  p.why = amx ? "AMX bf16 tiles found, allowed by the system and right in a trial product" : avx512 ? "AVX-512 found and enabled by the system" : avx2 ? "AVX2 with FMA found" : "no wide instructions found: plain code";
   return p;
 }
 
 }  // namespace
 
 std::string_view cpu_level_name(CpuLevel level) {
-  return level == CpuLevel::scalar ? "scalar" : level == CpuLevel::avx2 ? "avx2" : "avx512";
+  constexpr std::string_view kNames[] = {"scalar", "avx2", "avx512", "amx"};
+  return kNames[static_cast<size_t>(level)];
 }
 
 std::optional<CpuLevel> cpu_level_from_name(std::string_view name) {
-  for (CpuLevel l : {CpuLevel::scalar, CpuLevel::avx2, CpuLevel::avx512})
+  for (CpuLevel l : {CpuLevel::scalar, CpuLevel::avx2, CpuLevel::avx512, CpuLevel::amx})
     if (cpu_level_name(l) == name) return l;
   return std::nullopt;
 }
@@ -75,7 +82,7 @@ CpuLevel cpu_level() {
   if (!wanted)
     if (const char* set = std::getenv("LORIKEET_CPU_LEVEL"); set && *set) {
       wanted = cpu_level_from_name(set);
-      if (!wanted) throw UnsupportedError("LORIKEET_CPU_LEVEL=" + printable(set, 40) + ": known are scalar, avx2, avx512");
+      if (!wanted) throw UnsupportedError("LORIKEET_CPU_LEVEL=" + printable(set, 40) + ": known are scalar, avx2, avx512, amx");
     }
   const CpuProbe& p = cpu_probe();
   if (!wanted) return p.best;

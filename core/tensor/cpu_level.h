@@ -8,7 +8,7 @@
 
 namespace lorikeet {
 
-enum class CpuLevel { scalar, avx2, avx512 };  // from slowest to fastest
+enum class CpuLevel { scalar, avx2, avx512, amx };  // from slowest to fastest; amx is avx512 with bf16 tiles
 std::string_view cpu_level_name(CpuLevel level);
 std::optional<CpuLevel> cpu_level_from_name(std::string_view name);
 /// What products compute in: f32, or operands rounded to bf16 with sums in f32.

@@ -33,6 +33,7 @@ Json read_store() {
 /// plan only, replaced by a measurement after the first run.
 double flops_per_thread() {
   switch (cpu_level()) {
+    case CpuLevel::amx:
     case CpuLevel::avx512: return 45e9;
     case CpuLevel::avx2: return 25e9;
     default: return 1e9;

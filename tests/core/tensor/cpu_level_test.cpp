@@ -25,7 +25,7 @@ class CpuLevelTest : public QObject {
                                         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"));
     QVERIFY(p.best == p.available.back());
     QVERIFY(std::is_sorted(p.available.begin(), p.available.end()));
-    QCOMPARE(p.available.size() + p.refused.size(), size_t{3});
+    QCOMPARE(p.available.size() + p.refused.size(), size_t{4});
     QVERIFY(!p.why.empty() && !p.model_name.empty());
   }
   void everyAvailableLevelCanBeForced() {
@@ -47,7 +47,7 @@ class CpuLevelTest : public QObject {
     VERIFY_THROWS(cpu_level(), UnsupportedError, "avx1024");
     ::unsetenv("LORIKEET_CPU_LEVEL");
     QVERIFY(!cpu_level_from_name("AVX2"));
-    for (CpuLevel l : {CpuLevel::avx2, CpuLevel::avx512}) {
+    for (CpuLevel l : {CpuLevel::avx2, CpuLevel::avx512, CpuLevel::amx}) {
       if (l <= cpu_probe().best) continue;
       force_cpu_level(l);
       VERIFY_THROWS(cpu_level(), UnsupportedError, std::string(cpu_level_name(l)));
