@@ -1,16 +1,34 @@
-// Texts of input errors: "<file>: <where>: <message>", safe to print on a terminal.
+// Texts of input errors: "<file>: <where>: <message>", one sentence safe to print on a terminal. Whoever found the fault
+// may quote what it read, which may be long: file and place stay whole as long as they leave room for a reason.
 #include "core/base/error.h"
+
+#include <algorithm>
 
 #include "core/base/text.h"
 
 namespace lorikeet {
 namespace {
 
+constexpr size_t kLongest = 300, kLeastReason = 60;
+constexpr std::string_view kMore = "...";
+
+/// At most `bytes` of already printable text, cut at a character.
+std::string cut(std::string text, size_t bytes) {
+  if (text.size() <= bytes) return text;
+  text.resize(bytes - kMore.size());
+  while (!text.empty() && !is_valid_utf8(text)) text.pop_back();
+  return text.append(kMore);
+}
+
+std::string front_of(const std::string& file, const std::string& where) {
+  return (file.empty() ? "" : file + ": ") + (where.empty() ? "" : where + ": ");
+}
+
 std::string input_text(const std::string& file, const std::string& where, const std::string& message) {
-  std::string text;
-  if (!file.empty()) text += printable(file, 200) + ": ";
-  if (!where.empty()) text += printable(where, 120) + ": ";
-  return text + printable(message, 600);
+  const std::string shown = cut(printable(file, 400), 180);
+  std::string front = front_of(shown, cut(printable(where, 400), 120));
+  if (front.size() + kLeastReason > kLongest) front = front_of(shown, cut(printable(where, 400), 40));
+  return front + cut(printable(message, 600), kLongest - front.size());
 }
 
 }  // namespace

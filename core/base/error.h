@@ -31,9 +31,11 @@ class Error : public std::runtime_error {
 struct UsageError : Error {
   explicit UsageError(const std::string& message) : Error("usage", kExitUsage, message) {}
 };
-/// A setting is unknown, out of range or contradicts another (exit 2). `key` is the dotted RunConfig key.
+/// A setting is unknown, out of range or contradicts another (exit 2). `key` is the dotted RunConfig key, `file` the
+/// configuration it stands in, if it stands in one.
 struct ConfigError : Error {
-  ConfigError(const std::string& key, const std::string& message) : Error("config", kExitUsage, message, {}, key) {}
+  ConfigError(const std::string& key, const std::string& message, const std::string& file = {})
+      : Error("config", kExitUsage, message, file, key) {}
 };
 /// An input file was refused (exit 3). `where` is "line 12", "byte 48", "field x", "tensor y"... The text becomes
 /// "<file>: <where>: <message>" with control characters made visible.

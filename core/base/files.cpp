@@ -25,7 +25,7 @@ std::string cause() { return std::strerror(errno); }
 
 [[noreturn]] void fail(const std::string& path, const std::string& what) {
   const std::string why = errno == ENOSPC ? "the disk is full" : cause();
-  throw IoError(path, fmt::format("{}: {}: {}", printable(path, 300), what, why));
+  throw IoError(path, fmt::format("{}: {}: {}", printable(path, 180), what, why));
 }
 
 void write_all(int fd, const char* data, size_t bytes, const std::string& path) {
@@ -42,6 +42,13 @@ void fsync_or_fail(int fd, const std::string& path) {
   if (::fsync(fd) != 0) fail(path, "could not be brought safely to the disk (fsync)");
 }
 
+/// Why an input could not be opened: what the caller named is not there or no file (refused), or the system failed.
+[[noreturn]] void fail_to_open(const std::string& path) {
+  for (const int refused : {ENOENT, ENOTDIR, ENAMETOOLONG, ELOOP, EACCES, EPERM, ENXIO})
+    if (errno == refused) throw InputError(path, "", errno == ENOENT ? "no such file" : "cannot be opened: " + cause());
+  fail(path, "cannot be opened");
+}
+
 std::string parent_of(const std::string& path) {
   const auto parent = fs::path(path).parent_path().string();
   return parent.empty() ? "." : parent;
@@ -51,11 +58,11 @@ std::string parent_of(const std::string& path) {
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) throw IoError(path, printable(path, 300) + ": cannot be opened: " + cause());
+  if (fd < 0) fail_to_open(path);
   struct stat info{};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     ::close(fd);
-    throw IoError(path, printable(path, 300) + ": is not a regular file");
+    throw InputError(path, "", "is no regular file");
   }
   size_ = static_cast<size_t>(info.st_size);
   if (size_ > 0) {
@@ -63,7 +70,7 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
     if (data_ == MAP_FAILED) {
       data_ = nullptr;
       ::close(fd);
-      throw IoError(path, printable(path, 300) + ": cannot be mapped: " + cause());
+      throw IoError(path, printable(path, 180) + ": cannot be mapped: " + cause());
     }
   }
   ::close(fd);
@@ -79,12 +86,12 @@ void MappedFile::drop_pages() const {
 
 std::string read_file(const std::string& path, uint64_t max_bytes) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) throw IoError(path, printable(path, 300) + ": cannot be opened: " + cause());
+  if (fd < 0) fail_to_open(path);
   struct stat info{};
   std::string out;
   if (::fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
     ::close(fd);
-    throw IoError(path, printable(path, 300) + ": is a folder, a file was expected");
+    throw InputError(path, "", "is a folder, a file was expected");
   }
   if (S_ISREG(info.st_mode) && static_cast<uint64_t>(info.st_size) > max_bytes) {
     ::close(fd);
@@ -98,7 +105,7 @@ std::string read_file(const std::string& path, uint64_t max_bytes) {
     if (n < 0) {
       const std::string why = cause();
       ::close(fd);
-      throw IoError(path, printable(path, 300) + ": cannot be read: " + why);
+      throw IoError(path, printable(path, 180) + ": cannot be read: " + why);
     }
     if (n == 0) break;
     if (out.size() + static_cast<size_t>(n) > max_bytes) {

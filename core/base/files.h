@@ -13,7 +13,7 @@ namespace lorikeet {
 
 namespace fs = std::filesystem;
 
-/// A file mapped read-only. Throws IoError when it cannot be opened; an empty file maps to an empty span.
+/// A file mapped read-only. Throws InputError when it is not there or no file; an empty file maps to an empty span.
 class MappedFile {
  public:
   explicit MappedFile(const std::string& path);
@@ -31,7 +31,8 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-/// Whole file as bytes. Throws InputError when larger than `max_bytes`, IoError when it cannot be read.
+/// Whole file as bytes. Throws InputError when it is not there, no file or larger than `max_bytes`; IoError when reading
+/// fails.
 std::string read_file(const std::string& path, uint64_t max_bytes = 1u << 30);
 
 /// Writes `path` completely or not at all (see above). Throws IoError naming path, bytes wanted and the cause.

@@ -18,14 +18,14 @@ namespace lorikeet {
 FolderLock::FolderLock(const std::string& folder) {
   const std::string path = folder + "/.lock";
   fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
-  if (fd_ < 0) throw IoError(path, fmt::format("{}: cannot be locked: {}", printable(folder, 300), std::strerror(errno)));
+  if (fd_ < 0) throw IoError(path, fmt::format("{}: cannot be locked: {}", printable(folder, 180), std::strerror(errno)));
   if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
     char holder[256] = {};
     const ssize_t n = ::pread(fd_, holder, sizeof holder - 1, 0);
     ::close(fd_);
     fd_ = -1;
     throw RunError(fmt::format("{} is in use by another run ({}); wait for it to end, stop it, or choose another folder",
-                               printable(folder, 300), n > 0 ? printable(trim(holder)) : "holder unknown"));
+                               printable(folder, 180), n > 0 ? printable(trim(holder)) : "holder unknown"));
   }
   const std::string text = fmt::format("process {} on {} since {}\n", ::getpid(), host_name(), iso_time(wall_seconds()));
   if (::ftruncate(fd_, 0) != 0 || ::pwrite(fd_, text.data(), text.size(), 0) < 0) {

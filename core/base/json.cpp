@@ -45,16 +45,23 @@ class Builder : public nlohmann::json_sax<Json> {
   Json root;
   std::string error_;
   std::size_t position_ = 0;
+  bool has_place_ = true;  // the parser tells no position to its handlers, so what they refuse has none
 
  private:
   static std::string plain(std::string text) {
-    // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error ..." -> what follows the colon
+    // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error ..." -> what follows the colon;
+    // "[json.exception.out_of_range.406] number overflow parsing '1e999'" -> the number
+    const std::string_view overflow = "number overflow parsing '";
+    if (size_t at = text.find(overflow); at != std::string::npos) {
+      at += overflow.size();
+      return "the number " + printable(text.substr(at, text.size() - at - 1), 40) + " is out of range";
+    }
     const size_t at = text.find(": ");
-    if (at != std::string::npos) text = text.substr(at + 2);
-    return text;
+    return at != std::string::npos ? text.substr(at + 2) : text;
   }
   bool fail(std::string text) {
     error_ = std::move(text);
+    has_place_ = false;
     return false;
   }
   template <class T>
@@ -116,7 +123,7 @@ Json parse_json(std::string_view text, const std::string& file, const std::strin
     builder.error_ = e.what();
   }
   if (!good)
-    throw InputError(file, place_of(text, builder.position_, where_prefix),
+    throw InputError(file, builder.has_place_ ? place_of(text, builder.position_, where_prefix) : where_prefix,
                      "not valid JSON: " + (builder.error_.empty() ? std::string("syntax error") : builder.error_));
   return std::move(builder.root);
 }

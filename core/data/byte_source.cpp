@@ -11,8 +11,11 @@
 namespace lorikeet {
 
 ByteSource::ByteSource(const std::string& path) : path_(path), buffer_(1 << 18) {
+  // Data are read more than once, and a pipe would wait for ever: only files will do.
   std::error_code ignored;
-  if (fs::is_directory(path, ignored)) throw InputError(path, "", "is a folder, a data file was expected");
+  const auto status = fs::status(path, ignored);
+  if (fs::is_directory(status)) throw InputError(path, "", "is a folder, a data file was expected");
+  if (fs::exists(status) && !fs::is_regular_file(status)) throw InputError(path, "", "is no regular file");
   file_.reset(std::fopen(path.c_str(), "rb"));
   if (!file_) throw InputError(path, "", std::string("cannot be opened: ") + std::strerror(errno));
   if (peek() == 0xEF && size_ >= 3 && buffer_[1] == '\xBB' && buffer_[2] == '\xBF') at_ = 3;
@@ -22,7 +25,7 @@ bool ByteSource::fill() {
   at_ = 0;
   size_ = std::fread(buffer_.data(), 1, buffer_.size(), file_.get());
   if (size_ == 0 && std::ferror(file_.get()))
-    throw IoError(path_, printable(path_, 300) + ": cannot be read: " + std::strerror(errno));
+    throw IoError(path_, printable(path_, 180) + ": cannot be read: " + std::strerror(errno));
   return size_ > 0;
 }
 

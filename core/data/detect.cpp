@@ -51,18 +51,17 @@ void let_text_stand_back(std::vector<Claim>& claims) {
   if (richer) std::erase_if(claims, [](const Claim& c) { return c.format->name() == "text"; });
 }
 
+// Few keys and short ones: the sentence must have room for what is known.
 [[noreturn]] void refuse_unknown(const std::vector<const Json*>& rows, const std::string& file) {
   std::set<std::string> seen;
   std::string keys, known;
   for (const Json* row : rows)
     for (const auto& [key, value] : row->items())
-      if (seen.size() < 12 && seen.insert(key).second)
-        keys += fmt::format("{}\"{}\"", keys.empty() ? "" : ", ", printable(key, 40));
+      if (seen.size() < 4 && seen.insert(key).second)
+        keys += fmt::format("{}\"{}\"", keys.empty() ? "" : ", ", printable(key, 14));
   for (const auto& [name, format] : dataset_formats().entries())
-    known += fmt::format("{}{} ({})", known.empty() ? "" : ", ", name, format->needs());
-  throw InputError(
-      file, "",
-      fmt::format("has rows of no known shape: their keys are {}; known: {}", keys.empty() ? "none" : keys, known));
+    known += (known.empty() ? "" : "; ") + std::string(format->needs());
+  throw InputError(file, "", fmt::format("rows with {} fit no known shape: {}", keys.empty() ? "no keys" : keys, known));
 }
 
 [[noreturn]] void refuse_two(const std::vector<Claim>& claims, size_t rows, const std::string& file) {

@@ -16,13 +16,13 @@ void require_new_folder(const std::string& out) {
   const auto status = fs::symlink_status(path, error);
   if (fs::exists(status)) {
     if (!fs::is_directory(status))
-      throw RunError(printable(out, 300) + ": exists and is not a folder; choose another name");
+      throw RunError(printable(out, 180) + ": exists and is not a folder; choose another name");
     if (!fs::is_empty(path, error))
-      throw RunError(printable(out, 300) + ": exists and is not empty; choose another name");
+      throw RunError(printable(out, 180) + ": exists and is not empty; choose another name");
   }
   error.clear();  // symlink_status sets it for a name that is free
   if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
-  if (error) throw IoError(out, printable(out, 300) + ": its folder cannot be made: " + error.message());
+  if (error) throw IoError(out, printable(out, 180) + ": its folder cannot be made: " + error.message());
 }
 
 std::vector<ExportedFile> exported_files(const std::string& folder) {

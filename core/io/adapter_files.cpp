@@ -15,7 +15,6 @@
 #include "core/io/adapter_parts.h"
 #include "core/io/folder_swap.h"
 #include "core/io/safetensors.h"
-#include "core/io/short_errors.h"
 #include "core/methods/target_match.h"
 
 namespace lorikeet {
@@ -205,7 +204,7 @@ void find_missing(Model& model, const AdapterFiles& adapter, const std::map<std:
 AdapterFiles read_adapter(const std::string& path) {
   const std::string folder = folder_of(path);
   try {
-    return detail::with_short_errors([&] { return read_folder(folder); });
+    return read_folder(folder);
   } catch (const IoError& e) {
     throw InputError(folder, "", e.what());
   }

@@ -24,7 +24,7 @@ std::string without_slash(std::string path) {
 
 [[noreturn]] void fail(const std::string& path, const char* what) {
   throw IoError(
-      path, printable(path, 300) + ": " + what + ": " + (errno == ENOSPC ? "the disk is full" : std::strerror(errno)));
+      path, printable(path, 180) + ": " + what + ": " + (errno == ENOSPC ? "the disk is full" : std::strerror(errno)));
 }
 
 std::string parent_of(const std::string& path) {
@@ -38,7 +38,7 @@ FolderSwap::FolderSwap(const std::string& target) : target_(without_slash(target
   static std::atomic<unsigned> counter{0};
   struct stat info {};
   if (::lstat(target_.c_str(), &info) == 0 && !S_ISDIR(info.st_mode))
-    throw RunError(printable(target_, 300) + ": is a " + (S_ISLNK(info.st_mode) ? "link" : "file") +
+    throw RunError(printable(target_, 180) + ": is a " + (S_ISLNK(info.st_mode) ? "link" : "file") +
                    ", a folder is to be written there");
   temporary_ = target_ + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
   if (::mkdir(temporary_.c_str(), 0755) != 0) {

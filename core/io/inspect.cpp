@@ -13,7 +13,6 @@
 #include "core/io/model_files.h"
 #include "core/io/run_folder.h"
 #include "core/io/safetensors.h"
-#include "core/io/short_errors.h"
 
 namespace lorikeet {
 namespace {
@@ -351,8 +350,7 @@ Json inspect_file_or_folder(const std::string& path) {
   if (!fs::exists(status)) throw InputError(path, "", "no such file or folder");
   if (!fs::is_directory(status) && !fs::is_regular_file(status)) throw InputError(path, "", "is no regular file");
   try {
-    return detail::with_short_errors(
-        [&] { return fs::is_directory(status) ? inspect_folder(path) : inspect_file(path); });
+    return fs::is_directory(status) ? inspect_folder(path) : inspect_file(path);
   } catch (const fs::filesystem_error& e) {
     throw InputError(path, "", std::string("cannot be read: ") + e.code().message());
   }

@@ -8,7 +8,6 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/io/opened_model.h"
-#include "core/io/short_errors.h"
 
 namespace lorikeet {
 namespace {
@@ -165,7 +164,7 @@ OpenedModel open_path(const std::string& given) {
 
 ModelFilesPtr open_model(const std::string& path) {
   try {
-    return detail::with_short_errors([&] { return std::make_shared<OpenedModelFiles>(open_path(path)); });
+    return std::make_shared<OpenedModelFiles>(open_path(path));
   } catch (const fs::filesystem_error& e) {
     throw InputError(path, "", std::string("cannot be read: ") + e.code().message());
   }
@@ -175,8 +174,7 @@ std::unique_ptr<Model> load_model(const ModelFiles& files, Context& cx, const Lo
                                   std::stop_token stop, const std::function<void(uint64_t, uint64_t)>& progress) {
   const auto source = files.weights(cx, options);
   WatchedSource watched(*source, files, stop, progress);
-  return detail::with_short_errors(
-      [&] { return models().get(files.config().architecture)(files.config(), watched, stop); });
+  return models().get(files.config().architecture)(files.config(), watched, stop);
 }
 
 }  // namespace lorikeet

@@ -88,7 +88,7 @@ void move_into_place(const std::string& from, const std::string& to) {
     fs::remove_all(aside);
     if (::rename(to.c_str(), aside.c_str()) == 0 && ::rename(from.c_str(), to.c_str()) == 0) return;
   }
-  throw IoError(to, fmt::format("{}: could not be given its final name: {}", printable(to, 300), std::strerror(errno)));
+  throw IoError(to, fmt::format("{}: could not be given its final name: {}", printable(to, 180), std::strerror(errno)));
 }
 
 void remove_checkpoint(const std::string& folder) {
@@ -184,7 +184,7 @@ void RunFolder::save_checkpoint(const CheckpointState& state, int64_t keep,
   const uint64_t needed = bytes_of(state.parameters) + bytes_of(state.optimizer) + kSpareBytes;
   if (const uint64_t free = free_disk_bytes(path_); free < needed) {
     const auto older = checkpoint_steps(path_);
-    throw IoError(parent, fmt::format("{}: the checkpoint of step {} needs {} bytes, {} are free on this disk; {}", printable(parent, 300),
+    throw IoError(parent, fmt::format("{}: the checkpoint of step {} needs {} bytes, {} are free on this disk; {}", printable(parent, 180),
                                       state.step, needed, free,
                                       older.empty() ? "nothing was written" : fmt::format("the one of step {} is intact", older.front())));
   }
@@ -198,7 +198,7 @@ void RunFolder::save_checkpoint(const CheckpointState& state, int64_t keep,
     std::vector<std::pair<std::string, std::string>> known;  // hashes taken from memory while writing
     known.emplace_back("optimizer.safetensors", write_safetensors(temporary + "/optimizer.safetensors", state.optimizer));
     if (!holds_exactly(temporary + "/optimizer.safetensors", state.optimizer))
-      throw IoError(temporary, fmt::format("{}: the optimizer state reads back differently from what was written", printable(temporary, 300)));
+      throw IoError(temporary, fmt::format("{}: the optimizer state reads back differently from what was written", printable(temporary, 180)));
     if (write_more) write_more(temporary);
     arena_trim();  // copies made for writing must not stand beside the files read back
     if (!holds_exactly(temporary + "/" + kPeftParameters, state.parameters))
@@ -219,11 +219,11 @@ void RunFolder::save_checkpoint(const CheckpointState& state, int64_t keep,
     move_into_place(temporary, folder);
     sync_folder(parent);
   } catch (const fs::filesystem_error& e) {
-    throw IoError(parent, fmt::format("{}: the checkpoint of step {} could not be written: {}", printable(parent, 300), state.step, e.code().message()));
+    throw IoError(parent, fmt::format("{}: the checkpoint of step {} could not be written: {}", printable(parent, 180), state.step, e.code().message()));
   }
   if (auto damage = checkpoint_damage(folder); !damage.empty()) {
     remove_checkpoint(folder);
-    throw IoError(folder, fmt::format("{}: was written but reads back differently: {}; older checkpoints are kept", printable(folder, 300), damage));
+    throw IoError(folder, fmt::format("{}: was written but reads back differently: {}; older checkpoints are kept", printable(folder, 180), damage));
   }
   // Higher steps can only be damaged ones that a continued run left behind: a whole one would have been continued from.
   int64_t kept = 0;
@@ -238,7 +238,7 @@ std::optional<CheckpointState> RunFolder::newest_checkpoint() const {
     const std::string folder = checkpoint_path(path_, step);
     std::string damage = checkpoint_damage(folder);
     if (damage.rfind(kNewerVersion, 0) == 0)  // going back to an older checkpoint would throw its work away
-      throw RunError(fmt::format("{}: {}; this is version {}. Nothing was changed", printable(folder, 300), damage, LORIKEET_VERSION));
+      throw RunError(fmt::format("{}: {}; this is version {}. Nothing was changed", printable(folder, 180), damage, LORIKEET_VERSION));
     if (damage.empty()) {
       try {
         return load_checkpoint(folder);

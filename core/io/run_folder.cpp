@@ -45,7 +45,7 @@ std::vector<std::string> contents_of(const std::string& path) {
   std::error_code error;
   for (fs::directory_iterator it(path, error), end; !error && it != end; it.increment(error))
     if (std::string name = it->path().filename().string(); !is_leftover(name)) names.push_back(std::move(name));
-  if (error) throw IoError(path, fmt::format("{}: cannot be read: {}", printable(path, 300), error.message()));
+  if (error) throw IoError(path, fmt::format("{}: cannot be read: {}", printable(path, 180), error.message()));
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -55,10 +55,10 @@ void refuse_when_occupied(const std::string& path) {
   if (names.empty()) return;
   if (RunFolder::is_run_folder(path))
     throw RunError(fmt::format("{}: holds a run already; continue it with \"lorikeet resume\", or choose another folder",
-                               printable(path, 300)));
+                               printable(path, 180)));
   std::vector<std::string> shown(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(std::min<size_t>(names.size(), 3)));
   for (auto& s : shown) s = printable(s, 60);
-  throw RunError(fmt::format("{}: is not empty (it holds {}{}); a run needs a new or an empty folder", printable(path, 300),
+  throw RunError(fmt::format("{}: is not empty (it holds {}{}); a run needs a new or an empty folder", printable(path, 180),
                              join(shown, ", "), names.size() > 3 ? ", ..." : ""));
 }
 
@@ -84,15 +84,15 @@ RunFolder::RunFolder(std::string path) : path_(std::move(path)) {
 std::unique_ptr<RunFolder> RunFolder::create(const std::string& path) {
   std::error_code error;
   if (fs::exists(path, error)) {
-    if (!fs::is_directory(path, error)) throw RunError(printable(path, 300) + ": is a file; a run needs a folder");
+    if (!fs::is_directory(path, error)) throw RunError(printable(path, 180) + ": is a file; a run needs a folder");
     if (is_run_folder(path)) take_lock(path);  // a run at work is named with its process
     refuse_when_occupied(path);
   } else if (fs::create_directories(path, error); error) {
-    throw IoError(path, fmt::format("{}: the run folder cannot be made: {}", printable(path, 300), error.message()));
+    throw IoError(path, fmt::format("{}: the run folder cannot be made: {}", printable(path, 180), error.message()));
   }
   std::string why;
   if (!folder_is_writable(path, why))
-    throw IoError(path, fmt::format("{}: nothing can be written there: {}", printable(path, 300), why));
+    throw IoError(path, fmt::format("{}: nothing can be written there: {}", printable(path, 180), why));
   std::unique_ptr<RunFolder> run(new RunFolder(path));
   run->lock_ = take_lock(run->path_);
   refuse_when_occupied(path);  // again: somebody may have come between the look and the lock
@@ -101,11 +101,12 @@ std::unique_ptr<RunFolder> RunFolder::create(const std::string& path) {
 }
 
 std::unique_ptr<RunFolder> RunFolder::open(const std::string& path) {
+  std::error_code none;
   if (!is_run_folder(path))
-    throw InputError(path, "", fs::exists(path) ? "is not a run folder (it has no run.json)" : "there is no such run folder");
+    throw InputError(path, "", fs::exists(path, none) ? "is not a run folder (it has no run.json)" : "there is no such run folder");
   std::string why;
   if (!folder_is_writable(path, why))
-    throw IoError(path, fmt::format("{}: nothing can be written there: {}", printable(path, 300), why));
+    throw IoError(path, fmt::format("{}: nothing can be written there: {}", printable(path, 180), why));
   std::unique_ptr<RunFolder> run(new RunFolder(path));
   run->lock_ = take_lock(run->path_);
   remove_leftovers(run->path_);

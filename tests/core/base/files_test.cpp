@@ -59,8 +59,9 @@ class FilesTest : public QObject {
     const std::string path = folder.write("a", std::string(100, 'x'));
     VERIFY_THROWS(read_file(path, 99), InputError, "100 bytes");
     QCOMPARE(read_file(path, 100).size(), size_t{100});
-    VERIFY_THROWS(read_file(folder.path("none")), IoError, "cannot be opened");
-    VERIFY_THROWS(read_file(folder.path()), IoError, "folder");
+    VERIFY_THROWS(read_file(folder.path("none")), InputError, "no such file");
+    VERIFY_THROWS(read_file(folder.path(std::string(300, 'n'))), InputError, "too long");
+    VERIFY_THROWS(read_file(folder.path()), InputError, "folder");
   }
   void mapsFiles() {
     ScratchFolder folder;
@@ -68,7 +69,7 @@ class FilesTest : public QObject {
     QCOMPARE(file.bytes().size(), size_t{3});
     QCOMPARE(static_cast<char>(file.bytes()[2]), 'c');
     QCOMPARE(MappedFile(folder.write("empty", "")).bytes().size(), size_t{0});
-    VERIFY_THROWS(MappedFile(folder.path()), IoError, "regular");
+    VERIFY_THROWS(MappedFile(folder.path()), InputError, "regular");
   }
   void hashesAreSha256() {
     QCOMPARE(sha256_of_text("abc"), std::string("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"));
