@@ -28,9 +28,8 @@ void AlignedBuilder::keep(size_t begin, size_t end) {
 }
 
 void AlignedBuilder::replace(size_t begin, size_t end, std::string_view content) {
-  // Unicode's own normal forms grow a text at most elevenfold; more is a rule made to exhaust memory.
-  if (out_.text_.size() + content.size() > from_.size() * 32 + (1u << 20))
-    throw RunError("the tokenizer's rules make this text more than 32 times longer; refused");
+  if (out_.text_.size() + content.size() > out_.longest_)
+    throw RunError("the tokenizer's rules make this text more than 16 times longer");
   out_.text_.append(content);
   out_.map_.insert(out_.map_.end(), content.size(), from_.source(begin, end));
 }

@@ -16,7 +16,8 @@ struct SourceSpan {
 class AlignedText {
  public:
   AlignedText() = default;
-  AlignedText(std::string text, size_t base) : text_(std::move(text)), base_(base) {}
+  AlignedText(std::string text, size_t base)
+      : text_(std::move(text)), base_(base), longest_(text_.size() * kGrowth + kGrowthAtLeast) {}
   const std::string& text() const { return text_; }
   size_t size() const { return text_.size(); }
   bool is_identity() const { return map_.empty(); }
@@ -27,18 +28,22 @@ class AlignedText {
 
  private:
   friend class AlignedBuilder;
+  // Unicode's own normal forms grow a text at most elevenfold; more, over all steps, is a rule made to exhaust memory.
+  static constexpr size_t kGrowth = 16, kGrowthAtLeast = 64 << 10;
   std::string text_;
   size_t base_ = 0;
   std::vector<SourceSpan> map_;  // one per byte, or empty
+  size_t longest_ = 0;           // bytes that what is made of this text may have
 };
 
 /// Builds the next text from pieces of the one before.
 class AlignedBuilder {
  public:
-  explicit AlignedBuilder(const AlignedText& from) : from_(from) {}
+  explicit AlignedBuilder(const AlignedText& from) : from_(from) { out_.longest_ = from.longest_; }
   /// Copies [begin, end) of the old text unchanged.
   void keep(size_t begin, size_t end);
-  /// Puts `content` in place of [begin, end) of the old text; begin == end inserts without width.
+  /// Puts `content` in place of [begin, end) of the old text; begin == end inserts without width. Throws RunError when
+  /// the text grows beyond all reason.
   void replace(size_t begin, size_t end, std::string_view content);
   AlignedText take();
   size_t size() const { return out_.text_.size(); }

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/text/json_fields.h"
 #include "core/text/unicode.h"
@@ -86,8 +87,12 @@ void add_step(Normalizer& out, const Json& j, const JsonPlace& place, int depth)
 }  // namespace
 
 AlignedText Normalizer::run(AlignedText text) const {
-  for (const auto& step : steps_) text = step(std::move(text));
-  return text;
+  try {
+    for (const auto& step : steps_) text = step(std::move(text));
+    return text;
+  } catch (const RunError& e) {
+    throw InputError(file_, "normalizer", e.what());
+  }
 }
 
 NormalizerStep nfc_step() { return form_step(NormalForm::nfc); }
@@ -107,7 +112,7 @@ NormalizerStep replace_step(std::string from, std::string to) {
 }
 
 Normalizer normalizer_from_json(const Json& j, const std::string& file) {
-  Normalizer out;
+  Normalizer out(file);
   if (!j.is_null()) add_step(out, j, {file, "normalizer"}, 0);
   return out;
 }

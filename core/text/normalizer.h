@@ -13,12 +13,17 @@ using NormalizerStep = std::function<AlignedText(AlignedText)>;
 
 class Normalizer {
  public:
+  Normalizer() = default;
+  /// `file`: where the steps come from, for errors.
+  explicit Normalizer(std::string file) : file_(std::move(file)) {}
   void add(NormalizerStep step) { steps_.push_back(std::move(step)); }
   bool empty() const { return steps_.empty(); }
+  /// Throws InputError when the steps make the text longer beyond all reason.
   AlignedText run(AlignedText text) const;
   std::string run(const std::string& text) const { return run(AlignedText(text, 0)).text(); }
 
  private:
+  std::string file_;
   std::vector<NormalizerStep> steps_;
 };
 

@@ -20,7 +20,7 @@ constexpr uint32_t kHeapLimitKib = 256 * 1024;
 constexpr size_t kJitStackBytes = 8 << 20;
 constexpr size_t kLongestExpression = 64 * 1024;
 // One text, all matches: known patterns need milliseconds a megabyte, so this only stops quadratic ones.
-constexpr double kLongestSeconds = 20;
+constexpr double kLongestSeconds = 3;
 
 constexpr std::string_view kWhiteSpace =
     R"(\x{9}-\x{d}\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
@@ -106,7 +106,7 @@ struct Scratch {
 
 struct Pattern::Compiled {
   pcre2_code* code = nullptr;
-  std::string expression;
+  std::string expression, file, where;
   ~Compiled() { pcre2_code_free(code); }
 };
 
@@ -129,6 +129,8 @@ Pattern Pattern::regex(const std::string& expression, const std::string& file, c
   Pattern p;
   p.compiled_ = std::make_unique<Compiled>();
   p.compiled_->expression = expression;
+  p.compiled_->file = file;
+  p.compiled_->where = where;
   p.compiled_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
                                     PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &offset, nullptr);
   if (!p.compiled_->code)
@@ -155,8 +157,9 @@ void Pattern::each_match(std::string_view text, const std::function<void(size_t,
       rc = pcre2_match(compiled_->code, subject, text.size(), at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, scratch.data.get(), scratch.context.get());
     if (rc == PCRE2_ERROR_NOMATCH) return;
     if (rc < 0 || (round % 256 == 0 && monotonic_seconds() - started > kLongestSeconds))
-      throw RunError(fmt::format("the tokenizer's pattern {} takes too many steps on this text ({})", printable(compiled_->expression, 60),
-                                 rc < 0 ? pcre_text(rc) : std::string("time limit")));
+      throw InputError(compiled_->file, compiled_->where,
+                       fmt::format("the regular expression {} takes too many steps on this text ({})", printable(compiled_->expression, 60),
+                                   rc < 0 ? pcre_text(rc) : std::string("time limit")));
     const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(scratch.data.get());
     const size_t begin = ends[0], end = ends[1];
     found(begin, end);

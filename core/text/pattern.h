@@ -19,7 +19,7 @@ class Pattern {
   Pattern& operator=(Pattern&&) noexcept;
   ~Pattern();
   /// Calls found(begin, end) for all matches from left to right, none overlapping. `text` must be well-formed UTF-8.
-  /// Empty matches count. Throws RunError when matching takes too many steps.
+  /// Empty matches count. Throws InputError when matching takes too many steps.
   void each_match(std::string_view text, const std::function<void(size_t, size_t)>& found) const;
 
  private:
