@@ -1,6 +1,7 @@
 // RunConfig as JSON: every value goes through its row of the field table, with the same checks from every side.
 #include "core/config/run_config.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -156,30 +157,59 @@ bool is_section(std::string_view name) {
   return false;
 }
 
-// The known key most like an unknown one: the same last part in another section, else the smallest edit distance.
+std::string_view name_of(std::string_view key) { return key.substr(key.rfind('.') + 1); }  // npos + 1 = 0
+
+// "learning_rate" -> "lr", "per_device_batch_size" -> "pdbs"
+std::string initials_of(std::string_view name) {
+  std::string out;
+  for (const auto& word : split(name, '_')) out += word.substr(0, 1);
+  return out;
+}
+
+// How many neighbouring pairs of characters of `a` stand in `b`: likeness where no edit distance tells anything.
+size_t shared_pairs(std::string_view a, std::string_view b) {
+  size_t count = 0;
+  for (size_t i = 0; i + 1 < std::min<size_t>(a.size(), 200); ++i) count += b.find(a.substr(i, 2)) != std::string_view::npos;
+  return count;
+}
+
+// The known key most like an unknown one: the same name in another section, its initials, a slip of the pen, else
+// whatever shares most with it.
 std::string nearest_key(std::string_view key) {
-  const std::string_view last = key.substr(key.rfind('.') == std::string_view::npos ? 0 : key.rfind('.') + 1);
-  std::vector<std::string> known, same_last;
+  std::vector<std::string> known, same_name, same_initials;
   for (const Field& f : config_fields()) {
     known.emplace_back(f.key);
-    if (f.key.substr(f.key.find('.') + 1) == last) same_last.emplace_back(f.key);
+    if (name_of(f.key) == name_of(key)) same_name.emplace_back(f.key);
+    if (name_of(key).size() > 1 && initials_of(name_of(f.key)) == name_of(key)) same_initials.emplace_back(f.key);
   }
-  if (same_last.size() == 1) return same_last[0];
-  return nearest_name(key, same_last.empty() ? known : same_last);
+  if (same_name.size() == 1) return same_name[0];
+  if (same_name.empty() && same_initials.size() == 1) return same_initials[0];
+  const std::string near = nearest_name(key, same_name.empty() ? known : same_name);
+  if (!near.empty()) return near;
+  return *std::max_element(known.begin(), known.end(), [&](const auto& a, const auto& b) { return shared_pairs(key, a) < shared_pairs(key, b); });
 }
 
 [[noreturn]] void refuse_unknown(const std::string& key) {
-  const std::string near = nearest_key(key);
-  throw ConfigError(
-      key, fmt::format("unknown setting \"{}\"{}", printable(key, 80),
-                       near.empty() ? "; lorikeet train --help lists all" : "; the nearest is \"" + near + "\""));
+  throw ConfigError(key, fmt::format("unknown setting \"{}\"; the nearest is \"{}\" (lorikeet train --help lists all)",
+                                     printable(key, 80), nearest_key(key)));
+}
+
+[[noreturn]] void refuse_unknown_section(const std::string& section) {
+  std::vector<std::string> known;
+  for (const Field& f : config_fields()) {
+    if (name_of(f.key) == section) refuse_unknown(section);  // a setting outside its section
+    if (known.empty() || known.back() != section_of(f.key)) known.emplace_back(section_of(f.key));
+  }
+  const std::string near = nearest_name(section, known);
+  if (near.empty()) refuse_unknown(section);
+  throw ConfigError(section, fmt::format("unknown section \"{}\"; the nearest is \"{}\"", printable(section, 80), near));
 }
 
 const Field& field_of(const std::string& key) {
   if (const Field* f = find_field(key)) return *f;
-  if (is_section(key))
-    throw ConfigError(key, fmt::format("\"{}\" is a section; name one of its settings, such as {}.{}", key, key,
-                                       nearest_key(key + ".name").substr(nearest_key(key + ".name").find('.') + 1)));
+  for (const Field& f : config_fields())
+    if (section_of(f.key) == key)
+      throw ConfigError(key, fmt::format("\"{}\" is a section; name one of its settings, such as {}", key, f.key));
   refuse_unknown(key);
 }
 
@@ -208,7 +238,7 @@ void apply_config_json(RunConfig& c, const Json& j, std::vector<std::string>* gi
         throw ConfigError(section, fmt::format("in a file \"{}\" is written nested: {{\"{}\": {{\"{}\": ...}}}}",
                                                section, section.substr(0, dot), section.substr(dot + 1)));
       }
-      refuse_unknown(section);
+      refuse_unknown_section(section);
     }
     if (!members.is_object())
       throw ConfigError(section,
@@ -231,7 +261,7 @@ RunConfig read_config_file(const std::string& path, std::vector<std::string>* gi
   try {
     apply_config_json(c, j, given);
   } catch (const ConfigError& e) {
-    throw ConfigError(e.where(), printable(path, 200) + ": " + e.what());
+    throw ConfigError(e.where(), printable(path, 180) + ": " + e.what(), path);
   }
   return c;
 }

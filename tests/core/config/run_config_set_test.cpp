@@ -59,7 +59,7 @@ class RunConfigSetTest : public QObject {
     row("adapter.rank=\"8\"", "found \"8\"");
     row("adapter.rank=0", "allowed: 1 to 4096");
     row("adapter.rankk=8", "\"adapter.rank\"");
-    row("adapter=8", "is a section");
+    row("adapter=8", "is a section; name one of its settings, such as adapter.method");
     row("optimizer.learning_rate=NaN", "found \"NaN\"");
     row("data.train=a,,b", "empty text");
     row("adapter.target_modules=", "names no module");

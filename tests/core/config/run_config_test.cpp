@@ -141,7 +141,9 @@ class RunConfigTest : public QObject {
     const auto row = [](const char* name, const char* text, const char* where, const char* part) { QTest::newRow(name) << text << where << part; };
     row("misspelt key", R"({"adapter":{"rnak":8}})", "adapter.rnak", R"(nearest is "adapter.rank")");
     row("key of another section", R"({"training":{"learning_rate":1}})", "training.learning_rate", "\"optimizer.learning_rate\"");
-    row("section unknown", R"({"adaptor":{"rank":8}})", "adaptor", "unknown setting");
+    row("section unknown", R"({"adaptor":{"rank":8}})", "adaptor", R"(nearest is "adapter")");
+    row("abbreviation", R"({"optimizer":{"lr":8}})", "optimizer.lr", R"(nearest is "optimizer.learning_rate")");
+    row("like nothing", R"({"foo":{"bar":8}})", "foo", "nearest is");
     row("dotted in a file", R"({"adapter.rank":8})", "adapter.rank", "nested");
     row("no section", R"({"rank":8})", "rank", "\"adapter.rank\"");
     row("section no object", R"({"adapter":8})", "adapter", "object of settings");
