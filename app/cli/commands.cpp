@@ -16,11 +16,13 @@ void add_all_commands(CLI::App& app, Cli& cli) {
   add_resume(app, cli);
   add_generate(app, cli);
   add_export(app, cli);
+  add_verify(app, cli);
   add_quantize(app, cli);
   add_runs(app, cli);
   add_compare(app, cli);
   add_selftest(app, cli);
   add_sample(app, cli);
+  add_fetch(app, cli);
 }
 
 }  // namespace lorikeet::cli

@@ -1,4 +1,4 @@
-// lorikeet export, quantize: files for other programs, written, re-opened and compared.
+// lorikeet export, verify, quantize: files for other programs, written, re-opened and compared.
 #include <memory>
 
 #include <fmt/format.h>
@@ -17,6 +17,24 @@ std::string files_text(const Json& j) {
   return text;
 }
 
+bool passed(const Json& j) { return !j.contains("verify") || !j["verify"].is_object() || j["verify"].value("passed", false); }
+
+std::string verify_text(const Json& j) {
+  if (!j.contains("verify") || !j["verify"].is_object()) return {};
+  const Json& v = j["verify"];
+  const char* verdict = passed(j) ? "passed" : "FAILED";
+  if (v["max_abs_logit"].is_null() && passed(j)) return fmt::format("opens, fits its base and computes: {}\n", verdict);
+  return fmt::format("re-opened and compared: largest logit difference {}, mean KL {}, top-1 agreement {}: {}\n", dump_json(v["max_abs_logit"]),
+                     dump_json(v["mean_kl"]), dump_json(v["top1_agreement"]), verdict);
+}
+
+int run_and_print(const Cli& cli, Job& job) {
+  const int code = cli.run_job(job);
+  const Json j = job.result();
+  cli.print(j, files_text(j) + verify_text(j));
+  return passed(j) ? code : static_cast<int>(kExitFailed);
+}
+
 }  // namespace
 
 void add_export(CLI::App& app, Cli& cli) {
@@ -28,24 +46,30 @@ void add_export(CLI::App& app, Cli& cli) {
   c->add_option("--to", a->request.to, "peft (merged, gguf, gguf-adapter, ollama: not in this version)")->required();
   c->add_option("--type", a->request.type, "tensor type where the format has several");
   c->add_option("--out", a->request.out, "new folder")->required();
+  c->add_option("--model", a->request.model, "base model to compare on; empty: the one the adapter names, else the default model");
   c->add_flag("--no-verify", a->no_verify, "do not re-open and compare");
   c->callback([&cli, a] {
     cli.action = [&cli, a] {
       cli.check_common();
       a->request.verify = !a->no_verify;
-      const auto job = make_export_job(a->request);
-      const int code = cli.run_job(*job);
-      const Json j = job->result();
-      std::string text = files_text(j);
-      bool passed = true;
-      if (j.contains("verify") && j["verify"].is_object()) {
-        const Json& v = j["verify"];
-        passed = v.value("passed", false);
-        text += fmt::format("re-opened and compared: largest logit difference {}, mean KL {}, top-1 agreement {}: {}\n", dump_json(v["max_abs_logit"]),
-                            dump_json(v["mean_kl"]), dump_json(v["top1_agreement"]), passed ? "passed" : "FAILED");
-      }
-      cli.print(j, text);
-      return passed ? code : static_cast<int>(kExitFailed);
+      a->request.threads = static_cast<int>(cli.common.threads);
+      return run_and_print(cli, *make_export_job(a->request));
+    };
+  });
+}
+
+void add_verify(CLI::App& app, Cli& cli) {
+  auto* c = app.add_subcommand("verify", "the comparison at the end of an export, asked again later");
+  c->footer("\nExamples:\n  lorikeet verify my-adapter --against my-run\n  lorikeet verify my-adapter --model model.gguf --json");
+  auto a = std::make_shared<VerifyRequest>();
+  c->add_option("export", a->exported, "folder that an export wrote")->required();
+  c->add_option("--against", a->against, "run, checkpoint or adapter it was made from; without it: opens, fits and computes");
+  c->add_option("--model", a->model, "base model; empty: the one the adapter names, else the default model");
+  c->callback([&cli, a] {
+    cli.action = [&cli, a] {
+      cli.check_common();
+      a->threads = static_cast<int>(cli.common.threads);
+      return run_and_print(cli, *make_verify_job(*a));
     };
   });
 }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "app/cli/cli.h"
+#include "core/base/files.h"
 #include "core/base/text.h"
 #include "core/run/queries.h"
 
@@ -14,14 +15,24 @@ std::string number(const Json& j, const char* key) {
   return j.contains(key) && j[key].is_number() ? fmt::format("{:.4f}", j[key].get<double>()) : std::string("-");
 }
 
+RunConfig config_of(const std::string& folder, const Json& run) {
+  RunConfig c;
+  const std::string file = folder + "/run.json";
+  if (!run.is_object() || !run.contains("config")) throw InputError(file, "field config", "is missing; this is no run of this program");
+  try {
+    apply_config_json(c, run["config"]);
+  } catch (const ConfigError& e) {
+    throw InputError(file, "field config", e.what());
+  }
+  return c;
+}
+
 Json compare_runs(const std::vector<std::string>& folders) {
   Json out = {{"runs", Json::array()}, {"config_diff", Json::array()}};
   std::vector<RunConfig> configs;
   for (const auto& f : folders) {
     const Json run = run_information(f);
-    RunConfig c;
-    apply_config_json(c, run.at("config"));
-    configs.push_back(c);
+    configs.push_back(config_of(f, run));
     Json one = {{"path", f}};
     for (const char* key : {"name", "state", "version", "device", "result"})
       if (run.contains(key)) one[key] = run[key];
@@ -49,6 +60,8 @@ void add_runs(CLI::App& app, Cli& cli) {
   c->callback([&cli, folder] {
     cli.action = [&cli, folder] {
       cli.check_common();
+      std::error_code none;
+      if (!folder->empty() && !fs::is_directory(*folder, none)) throw InputError(*folder, "", "no such folder; a folder that holds runs is wanted");
       const Json runs = list_runs_json(*folder).at("runs");
       std::string text;
       for (const auto& r : runs)

@@ -5,6 +5,8 @@
 
 #include "app/cli/cli.h"
 #include "core/base/text.h"
+#include "core/io/model_files.h"
+#include "core/run/detail/run_setup.h"
 #include "core/run/plan.h"
 
 namespace lorikeet::cli {
@@ -22,14 +24,22 @@ std::string plan_text(const Plan& p) {
   return text;
 }
 
-// The plan, or what makes the run impossible, with the exit code that belongs to it.
-Plan planned(const RunConfig& config) {
+// What the files of a run are to blame for is their refusal, not a wrong setting.
+[[noreturn]] void refuse(const RunConfig& c, const Finding& f) {
+  if (f.key == "data.train" && !c.data.train.empty()) throw InputError(c.data.train.front(), "", f.text);
+  throw ConfigError(f.key, f.key.empty() || f.text.starts_with(f.key) ? f.text : f.key + ": " + f.text);
+}
+
+// The plan, or what makes the run impossible: the same refusals, with the same exit codes, as train itself has.
+Plan planned(const RunConfig& config, const std::vector<std::string>& given) {
+  const RunConfig resolved = detail::resolve_config(config, given);
   Planner planner;
-  planner.prepare(config);
+  planner.prepare(resolved);
   planner.check();
-  Plan plan = planner.plan(config);
+  if (!resolved.adapter.from.empty()) detail::check_starting_adapter(resolved, open_model(resolved.model.path)->config());
+  Plan plan = planner.plan(resolved);
   for (const auto& f : plan.findings)
-    if (f.severity == "error") throw ConfigError(f.key, (f.key.empty() ? "" : f.key + ": ") + f.text);
+    if (f.severity == "error") refuse(resolved, f);
   return plan;
 }
 
@@ -42,6 +52,17 @@ void report_steps(const Cli& cli, JobEvents& events) {
   };
   events.on_eval = [&cli](const EvalReport& r) { cli.note(fmt::format("step {}: evaluation loss {:.4f} over {} tokens", r.step, r.eval_loss, r.eval_tokens)); };
   events.on_event = [&cli](const RunEvent& e) { cli.note(fmt::format("step {}: {}", e.step, e.text)); };
+}
+
+// Every row of the field table: key, default, what it does.
+std::string settings_text() {
+  std::string text = "\nSettings, for --set key=value and for a configuration file (nested by section):\n";
+  for (const Field& f : config_fields()) {
+    text += fmt::format("  {:<32} {:<14} {}", f.key, dump_json(field_value(RunConfig{}, f.key)), f.help);
+    if (!f.choices.empty()) text += fmt::format(" ({})", join(split(f.choices, '|'), " "));
+    text += "\n";
+  }
+  return text;
 }
 
 int run_and_print(const Cli& cli, Job& job) {
@@ -58,12 +79,14 @@ int run_and_print(const Cli& cli, Job& job) {
 
 void add_plan(CLI::App& app, Cli& cli) {
   auto* c = app.add_subcommand("plan", "memory, time and disk of a run before it starts, by part");
-  c->footer("\nExamples:\n  lorikeet plan my-run.json\n  lorikeet plan --set data.train=my.jsonl --set adapter.rank=64 --json");
+  c->footer("\nExamples:\n  lorikeet plan my-run.json\n  lorikeet plan --set data.train=my.jsonl --set adapter.rank=64 --json\n\nlorikeet train --help lists all settings.");
   auto a = std::make_shared<ConfigArguments>();
   a->add_to(*c);
   c->callback([&cli, a] {
     cli.action = [&cli, a] {
-      const Plan p = planned(a->resolve(cli, nullptr));
+      std::vector<std::string> given;
+      const RunConfig config = a->resolve(cli, &given);
+      const Plan p = planned(config, given);
       cli.print(plan_to_json(p), plan_text(p));
       return kExitDone;
     };
@@ -73,7 +96,7 @@ void add_plan(CLI::App& app, Cli& cli) {
 void add_train(CLI::App& app, Cli& cli) {
   struct Arguments { ConfigArguments config; std::string out; bool dry_run = false; };
   auto* c = app.add_subcommand("train", "fine-tunes a model; the run folder keeps everything");
-  c->footer("\nExamples:\n  lorikeet train --set data.train=my.jsonl --set training.epochs=3 --out my-run\n  lorikeet train my-run.json --dry-run");
+  c->footer("\nExamples:\n  lorikeet train --set data.train=my.jsonl --set training.epochs=3 --out my-run\n  lorikeet train my-run.json --dry-run\n" + settings_text());
   auto a = std::make_shared<Arguments>();
   a->config.add_to(*c);
   c->add_option("--out", a->out, "the run folder (new or empty)");
@@ -83,7 +106,7 @@ void add_train(CLI::App& app, Cli& cli) {
       std::vector<std::string> given;
       const RunConfig config = a->config.resolve(cli, &given);
       if (a->dry_run) {
-        const Plan p = planned(config);
+        const Plan p = planned(config, given);
         cli.print(plan_to_json(p), plan_text(p));
         return static_cast<int>(kExitDone);
       }

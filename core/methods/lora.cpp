@@ -14,12 +14,12 @@ namespace {
 
 constexpr const char* kPeftPrefix = "base_model.model.";
 
-/// PEFT's rule for rank_pattern and alpha_pattern: a key matches the end of a module name at a dot; first hit wins.
+/// The first pattern that matches wins, as in PEFT.
 template <class Value>
 Value pattern_value(const std::map<std::string, Value>& patterns, const char* key, const std::string& module,
                     Value otherwise) {
   for (const auto& [text, value] : patterns)
-    if (NamePattern(key, "(.*\\.)?(" + text + ")").matches(module)) return value;
+    if (NamePattern(key, module_end_pattern(text)).matches(module)) return value;
   return otherwise;
 }
 

@@ -122,4 +122,26 @@ std::vector<LinearShape> matched_modules(const std::vector<LinearShape>& linears
   return out;
 }
 
+std::vector<IdleName> idle_names(const std::vector<LinearShape>& linears, const AdapterSpec& spec) {
+  const std::vector<LinearShape> picked = matched_modules(linears, spec);
+  std::vector<IdleName> out;
+  const bool all = spec.target_modules.size() == 1 && to_lower_ascii(spec.target_modules[0]) == "all-linear";
+  if (!spec.target_is_pattern && !all)
+    for (const std::string& entry : spec.target_modules)
+      if (std::none_of(picked.begin(), picked.end(), [&](const LinearShape& s) { return ends_with_entry(s.name, entry); }))
+        out.push_back({kTargets, entry, known_modules(linears)});
+  const auto check = [&](const std::string& key, const auto& patterns) {
+    for (const auto& [text, value] : patterns) {
+      const NamePattern pattern(key, module_end_pattern(text));
+      if (std::none_of(picked.begin(), picked.end(), [&](const LinearShape& s) { return pattern.matches(s.name); }))
+        out.push_back({key, text, known_modules(picked)});
+    }
+  };
+  check("adapter.rank_pattern", spec.rank_pattern);
+  check("adapter.alpha_pattern", spec.alpha_pattern);
+  return out;
+}
+
+std::string module_end_pattern(const std::string& key) { return "(.*\\.)?(" + key + ")"; }
+
 }  // namespace lorikeet

@@ -32,4 +32,11 @@ class NamePattern {
 /// Throws ConfigError("adapter.target_modules") naming the modules there are when nothing is picked.
 std::vector<LinearShape> matched_modules(const std::vector<LinearShape>& linears, const AdapterSpec& spec);
 
+/// A name among the targets or a key of the patterns that no adapted module answers to. PEFT passes over it without a
+/// word, and so does matched_modules(); a person should hear of it.
+struct IdleName { std::string key, name, modules; };  // the setting, the name, the modules there are
+std::vector<IdleName> idle_names(const std::vector<LinearShape>& linears, const AdapterSpec& spec);
+/// PEFT's rule for a key of rank_pattern and alpha_pattern: it matches the end of a module name at a dot.
+std::string module_end_pattern(const std::string& key);
+
 }  // namespace lorikeet

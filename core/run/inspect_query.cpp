@@ -34,7 +34,6 @@ Json inspect_data_file(const std::string& path) {
 }  // namespace
 
 Json inspect_path(const std::string& path) {
-  if (!fs::exists(path)) throw InputError(path, "", "no such file or folder");
   Json j = inspect_file_or_folder(path);
   if (j.value("kind", "") == "data") j = inspect_data_file(path);
   j["path"] = path;

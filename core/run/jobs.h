@@ -64,9 +64,13 @@ struct Job {
 /// max_steps > 0 stops after that many more steps). `given`: dotted keys the user set.
 std::unique_ptr<Job> make_train_job(RunConfig config, std::vector<std::string> given, std::string out);
 std::unique_ptr<Job> make_resume_job(std::string run_folder, int64_t max_steps);
-/// Export of a run, checkpoint or adapter to a PEFT folder, re-opened and compared.
-struct ExportRequest { std::string from, to = "peft", type, out; bool verify = true; };
+/// Export of a run, checkpoint or adapter to a PEFT folder, re-opened and compared. `model`: the base, empty = the one the
+/// adapter names, else the default model.
+struct ExportRequest { std::string from, to = "peft", type, out; bool verify = true; std::string model; int threads = 0; };
 std::unique_ptr<Job> make_export_job(ExportRequest request);
+/// The same comparison later. `against` empty: only whether the export opens, fits its base and computes.
+struct VerifyRequest { std::string exported, against, model; int threads = 0; };
+std::unique_ptr<Job> make_verify_job(VerifyRequest request);
 struct QuantizeRequest { std::string model, out; RunConfig::Quantization quantization; int64_t threads = 0; };
 std::unique_ptr<Job> make_quantize_job(QuantizeRequest request);
 struct ScoreRequest {

@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/system.h"
+#include "core/export/exporter.h"
 #include "core/export/four_bit_folder.h"
 #include "core/io/model_files.h"
 #include "core/run/jobs.h"
@@ -23,6 +24,7 @@ class QuantizeJob : public Job {
     const QuantOptions options{q.double_quant, static_cast<int>(q.block_size)};
     if (!request_.out.empty() && q.format != "nf4" && q.format != "fp4")
       throw UnsupportedError("--out writes nf4 and fp4 checkpoints; " + q.format + " can be measured, not written");
+    if (!request_.out.empty()) require_new_folder(request_.out);  // before the work, not after it
     const ModelFilesPtr files = open_model(resolve_model_path(request_.model));
     Context cx(static_cast<int>(request_.threads));
     const double began = monotonic_seconds();

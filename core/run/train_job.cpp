@@ -64,8 +64,8 @@ class TrainingJob : public Job {
     if (const std::string note = fit_to_context(config_, files_->config()); !note.empty()) notes_.push_back(note);
     facts_ = model_facts(*files_);
     // A target that matches nothing is refused here, before data are read and a folder is made.
-    methods().get(config_.adapter.method)->matched(linear_shapes(files_->config()), adapter_spec_of(config_, files_->base_name()));
     if (!run_json_.contains("config") && !config_.adapter.from.empty()) check_starting_adapter(config_, files_->config());
+    methods().get(config_.adapter.method)->matched(linear_shapes(files_->config()), adapter_spec_of(config_, files_->base_name()));
     data_ = read_training_data(config_, *files_, stop, [&](int64_t done, int64_t total) {
       if (events.on_progress) events.on_progress({"tokenising", static_cast<double>(done), static_cast<double>(total)});
     });
@@ -263,15 +263,16 @@ class TrainJob final : public TrainingJob {
  private:
   /// Before data are read: a folder in use or one that cannot be written must not cost minutes.
   static void refuse_early(const std::string& path) {
-    if (fs::exists(path)) {
+    std::error_code none;
+    if (fs::exists(path, none)) {
       RunFolder::create(path);  // makes nothing but the lock, and gives it back
       return;
     }
     fs::path parent = fs::path(path).parent_path();
-    while (!parent.empty() && !fs::exists(parent) && parent != parent.parent_path()) parent = parent.parent_path();
+    while (!parent.empty() && !fs::exists(parent, none) && parent != parent.parent_path()) parent = parent.parent_path();
     std::string why;
     if (!folder_is_writable(parent.string(), why))
-      throw IoError(path, fmt::format("{}: the run folder cannot be made: {}", printable(path, 300), why));
+      throw IoError(path, fmt::format("{}: the run folder cannot be made: {}", printable(path, 180), why));
   }
   void refuse_without_space(const std::string& path) const {
     const uint64_t needed = 2 * checkpoint_bytes(plan_.trainable_parameters), free = free_disk_bytes(path);
@@ -306,7 +307,9 @@ class ResumeJob final : public TrainingJob {
     if (!run_json_.is_object() || !run_json_.contains("config") || !run_json_["config"].is_object())
       throw InputError(file, "field config", "is missing; this is no run of this program");
     const Json version = run_json_.value("format_version", Json());
-    if (!version.is_number_integer() || version.get<int64_t>() > kRunFormat)
+    if (!version.is_number_integer() || version.get<int64_t>() < 1)
+      throw InputError(file, "field format_version", "found " + printable(dump_json(version), 40) + "; a whole number from 1 is wanted");
+    if (version.get<int64_t>() > kRunFormat)
       throw InputError(file, "field format_version", "was written by a newer version of this program (" +
                        printable(dump_json(run_json_.value("version", Json()))) + "); this is " + LORIKEET_VERSION + ". Nothing was changed");
     if (run_json_.value("state", Json()) == "finished")
@@ -320,7 +323,8 @@ class ResumeJob final : public TrainingJob {
 
   /// Other weights, tokens or data would give another run under the same name.
   void refuse_changed_files() const {
-    const Json before = run_json_.value("hashes", Json::object()), now = hashes_to_json(hashes_);
+    const Json before = run_json_.value("hashes", Json()), now = hashes_to_json(hashes_);
+    if (!before.is_object()) throw InputError(path_ + "/run.json", "field hashes", "is missing; whether model and data are those of this run cannot be told");
     const std::pair<const char*, std::string> places[] = {{"model", config_.model.path}, {"tokenizer", config_.model.path}, {"data", join(config_.data.train, ", ")},
                                                           {"validation", join(config_.data.validation, ", ")}};
     for (const auto& [key, path] : places)

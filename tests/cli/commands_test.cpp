@@ -1,4 +1,6 @@
 // The headless program as its users see it: exit codes, JSON keys, error texts, on a tiny model of our own.
+#include <sys/stat.h>
+
 #include <cmath>
 
 #include "core/base/files.h"
@@ -137,6 +139,102 @@ class CommandsTest : public QObject {
     QVERIFY(j["error"]["message"].get<std::string>().size() <= 300);
     QVERIFY(r.err.find(name.toStdString()) != std::string::npos);
   }
+  void whatIsMissingIsRefused_data() {
+    QTest::addColumn<QStringList>("arguments");
+    const QString none = QString::fromStdString(scratch_.path("none")), model = QString::fromStdString(model_);
+    const QString longest = QString(300, 'n');
+    QTest::newRow("inspect") << QStringList{"inspect", longest};
+    QTest::newRow("tokenize") << QStringList{"tokenize", "--model", model, "--file", none};
+    QTest::newRow("tokenize, long") << QStringList{"tokenize", "--model", model, "--file", longest};
+    QTest::newRow("render") << QStringList{"render", "--model", model, "--messages", none};
+    QTest::newRow("generate") << QStringList{"generate", "--model", model, "--messages", none};
+    QTest::newRow("data") << QStringList{"data", none};
+    QTest::newRow("score") << QStringList{"score", "--model", model, "--ids", "1,2", "--adapter", longest};
+    QTest::newRow("export") << QStringList{"export", longest, "--to", "peft", "--out", none};
+    QTest::newRow("verify") << QStringList{"verify", none};
+    QTest::newRow("resume") << QStringList{"resume", longest};
+    QTest::newRow("compare") << QStringList{"compare", none, none};
+    QTest::newRow("runs") << QStringList{"runs", none};
+    QTest::newRow("config") << QStringList{"plan", none};
+    QTest::newRow("template") << QStringList{"plan", "--set", "model.path=" + model, "--set", "data.train=" + QString::fromStdString(scratch_.write("qa.jsonl", "{\"question\":\"a\",\"answer\":\"b\"}\n")), "--set", "data.template=" + none + ".jinja"};
+    QTest::newRow("starting adapter") << QStringList{"plan", "--set", "model.path=" + model, "--set", "data.train=" + QString::fromStdString(data_), "--set", "adapter.from=" + none};
+  }
+  void whatIsMissingIsRefused() {
+    QFETCH(QStringList, arguments);
+    std::vector<std::string> list;
+    for (const auto& a : arguments) list.push_back(a.toStdString());
+    list.push_back("--json");
+    const ProgramResult r = lorikeet_run(list, 20000);
+    QVERIFY2(r.code == 3, (std::to_string(r.code) + " " + r.err).c_str());
+    const Json error = parsed(r)["error"];
+    QVERIFY(error["message"].get<std::string>().size() <= 300);
+    QVERIFY(!error["file"].get<std::string>().empty());
+  }
+  void aPipeIsNoDataFile() {
+    const std::string path = scratch_.path("pipe.jsonl");
+    QCOMPARE(::mkfifo(path.c_str(), 0600), 0);
+    QCOMPARE(lorikeet_run({"data", path}, 20000).code, 3);
+    fs::remove(path);
+  }
+  void planRefusesAsTrainDoes() {
+    const std::string nothing = scratch_.write("masked.jsonl", "{\"input_ids\":[1,2],\"labels\":[-100,-100]}\n");
+    const ProgramResult masked = lorikeet_run({"plan", "--json", "--set", "model.path=" + model_, "--set", "data.train=" + nothing});
+    QVERIFY2(masked.code == 3 && masked.err.find("masked.jsonl") != std::string::npos, masked.err.c_str());
+    const std::vector<std::string> base = {"plan", "--json", "--set", "model.path=" + model_, "--set", "data.train=" + data_};
+    auto with = [&](const std::string& setting) {
+      auto all = base;
+      all.insert(all.end(), {"--set", setting});
+      return lorikeet_run(all);
+    };
+    const ProgramResult targets = with("adapter.target_modules=no_such_proj");
+    QCOMPARE(targets.code, 2);
+    QVERIFY2(targets.err.find("adapter.target_modules: adapter") == std::string::npos, targets.err.c_str());
+    const ProgramResult idle = with("adapter.target_modules=q_proj,no_such_proj");
+    QVERIFY2(idle.code == 0 && idle.out.find("no_such_proj") != std::string::npos, idle.out.c_str());
+    const std::string adapter = data_path("parity/gqa_tied/adapter");
+    auto contradicting = base;
+    contradicting.insert(contradicting.end(), {"--set", "adapter.from=" + adapter, "--set", "adapter.rank=77"});
+    const ProgramResult rank = lorikeet_run(contradicting);
+    QVERIFY2(rank.code == 2 && rank.err.find("adapter.from") != std::string::npos, rank.err.c_str());
+  }
+  void aRunNameIsOneFolder() {
+    for (const std::string& name : {std::string("../evil"), std::string(".."), std::string("a/b"), std::string(300, 'n'), std::string("a\nb")}) {
+      auto arguments = training("");
+      std::erase(arguments, "--out");
+      std::erase(arguments, "");
+      arguments.insert(arguments.end(), {"--set", "run.folder=" + scratch_.path("runs"), "--set", "run.name=" + name});
+      const ProgramResult r = lorikeet_run(arguments);
+      QVERIFY2(r.code == 2 && r.err.find("run.name") != std::string::npos, r.err.c_str());
+    }
+    QVERIFY(!fs::exists(scratch_.path("evil")) && !fs::exists(scratch_.path("runs")));
+  }
+  void damagedRunsAreRefused_data() {
+    QTest::addColumn<QByteArray>("content");
+    QTest::newRow("array") << QByteArray("[]");
+    QTest::newRow("no config") << QByteArray("{\"format_version\":1}");
+    QTest::newRow("unknown key") << QByteArray("{\"format_version\":1,\"config\":{\"adapter\":{\"evil\":1}}}");
+    QTest::newRow("config text") << QByteArray("{\"format_version\":1,\"config\":\"x\"}");
+    QTest::newRow("no JSON") << QByteArray("hello");
+  }
+  void damagedRunsAreRefused() {
+    QFETCH(QByteArray, content);
+    fs::create_directories(scratch_.path("damaged"));
+    scratch_.write("damaged/run.json", content.toStdString());
+    const std::string run = scratch_.path("damaged");
+    for (const auto& arguments : {std::vector<std::string>{"compare", run, run}, std::vector<std::string>{"resume", run}}) {
+      const ProgramResult r = lorikeet_run(arguments);
+      QVERIFY2(r.code == 3 && r.err.find("run.json") != std::string::npos, r.err.c_str());
+    }
+  }
+  void helpListsEverySetting() {
+    const std::string help = lorikeet_run({"train", "--help"}).out;
+    for (const char* key : {"model.path", "adapter.rank_pattern", "training.gradient_accumulation", "device.memory_limit", "run.folder"}) QVERIFY2(help.find(key) != std::string::npos, key);
+  }
+  void fetchSaysThatItIsNotHere() {
+    const ProgramResult r = lorikeet_run({"fetch", "org/name", "--json"});
+    QCOMPARE(r.code, 2);
+    QVERIFY(parsed(r)["error"]["message"].get<std::string>().find("downloads nothing") != std::string::npos);
+  }
   void aMissingModelIsRefused() {
     const ProgramResult r = lorikeet_run({"score", "--model", scratch_.path("none"), "--ids", "1,2", "--json"});
     QCOMPARE(r.code, 3);
@@ -183,6 +281,14 @@ class CommandsTest : public QObject {
     QVERIFY(e["verify"]["passed"].get<bool>());
     QVERIFY(e["verify"]["max_abs_logit"].get<double>() <= 1e-5);
     for (const auto& f : e["files"]) QCOMPARE(f["sha256"].get<std::string>(), sha256_of_file(f["path"].get<std::string>()));
+
+    const ProgramResult verified = lorikeet_run({"verify", scratch_.path("peft"), "--against", run, "--json"});
+    QVERIFY2(verified.code == 0, verified.err.c_str());
+    QVERIFY(parsed(verified)["verify"]["passed"].get<bool>());
+    QCOMPARE(parsed(verified)["verify"]["max_abs_logit"].get<double>(), e["verify"]["max_abs_logit"].get<double>());
+    QVERIFY(parsed(lorikeet_run({"verify", scratch_.path("peft"), "--json"}))["verify"]["passed"].get<bool>());
+    const ProgramResult early = lorikeet_run({"verify", scratch_.path("peft"), "--against", run + "/checkpoints/step-4", "--json"});
+    QVERIFY2(early.code == 1 && !parsed(early)["verify"]["passed"].get<bool>(), early.out.c_str());
 
     const Json with_run = parsed(lorikeet_run({"score", "--adapter", run, "--ids", "1,5,9,3,4,4", "--json"}));
     const Json with_export = parsed(lorikeet_run({"score", "--model", model_, "--adapter", scratch_.path("peft"), "--ids", "1,5,9,3,4,4", "--json"}));

@@ -78,6 +78,7 @@ void fill_plan(Plan& p, const RunConfig& given_config, const RunConfig& given, c
   p.device = fmt::format("CPU, {}, {} thread{}", cpu_level_name(cpu_level()), c.device.threads, c.device.threads == 1 ? "" : "s");
   p.model_text = fmt::format("{}, {:.0f}M parameters, context {}", model.config.architecture, static_cast<double>(p.model_parameters) / 1e6, model.config.max_positions);
   add_model_findings(p.findings, given, model);
+  if (c.adapter.from.empty()) add_idle_name_findings(p.findings, shapes, spec);
   BatchFacts batches;
   if (data && !data->train.empty()) batches = batch_facts(*data, c);
   if (data) {
@@ -89,7 +90,7 @@ void fill_plan(Plan& p, const RunConfig& given_config, const RunConfig& given, c
     p.total_tokens = batches.total_tokens;
     p.target_tokens = batches.total_targets;
     p.data_text = fmt::format("{} samples ({}), {} held out, {} rows", data->samples, data->format, data->validation_samples, batches.rows);
-    add_data_findings(p.findings, given, *data, batches);
+    add_data_findings(p.findings, c, model.config.max_positions, *data, batches);
   } else {
     // Without the data: one full row a micro-batch, every token a target.
     batches.most_tokens = batches.most_targets = c.data.max_length * c.training.batch_size;

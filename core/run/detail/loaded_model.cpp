@@ -27,15 +27,32 @@ std::string base_of_adapter(const std::string& folder) {
   const std::string from_run = base_of_run(folder);
   if (!from_run.empty()) return from_run;
   const std::string named = read_adapter(folder).spec.base_model_name;
-  return !named.empty() && fs::exists(named) ? named : std::string();
+  if (named.empty()) return {};
+  try {
+    return resolve_model_path(named);  // a path, or a hub id that is on this machine
+  } catch (const InputError&) {
+    return {};
+  }
+}
+
+// Nothing on this machine is the base the adapter names, so the default model stands in for it, when it fits.
+void attach_to_default(LoadedModel& out, const AdapterFiles& files, const std::string& adapter) {
+  try {
+    attach_adapter(*out.model, files, adapter);
+  } catch (const InputError&) {
+    const std::string& base = files.spec.base_model_name;
+    throw InputError(adapter, "", fmt::format("does not fit the default model, and {}; name its base with --model",
+                                              base.empty() ? "it names no base model" : "its base \"" + printable(base, 60) + "\" is not on this machine"));
+  }
 }
 
 }  // namespace
 
 std::string adapter_folder_of(const std::string& path) {
+  std::error_code none;
   for (const std::string& candidate : {path, path + "/adapter"})
-    if (fs::exists(candidate + "/adapter_config.json")) return candidate;
-  if (!fs::exists(path)) throw InputError(path, "", "no such file or folder; an adapter is a PEFT folder or a run folder");
+    if (fs::exists(candidate + "/adapter_config.json", none)) return candidate;
+  if (!fs::exists(path, none)) throw InputError(path, "", "no such file or folder; an adapter is a PEFT folder or a run folder");
   throw InputError(path, "", "no adapter_config.json here or in adapter/; an adapter is a PEFT folder, a run folder or a checkpoint of one");
 }
 
@@ -68,7 +85,8 @@ LoadedModel load_for_use(const LoadRequest& request, std::stop_token stop) {
   out.tokenizer = out.files->tokenizer();
   out.chat = template_for(*out.files, "auto");
   if (!adapter.empty()) {
-    attach_adapter(*out.model, adapter_files, adapter);
+    if (model.empty()) attach_to_default(out, adapter_files, adapter);
+    else attach_adapter(*out.model, adapter_files, adapter);
     out.has_adapter = true;
   }
   return out;

@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/methods/target_match.h"
 
 namespace lorikeet::detail {
 namespace {
@@ -111,7 +112,12 @@ void add_model_findings(std::vector<Finding>& out, const RunConfig& c, const Mod
     out.push_back(finding("error", "model.path", "This model has no tokenizer; only data of token ids (format tokens) can be used with it."));
 }
 
-void add_data_findings(std::vector<Finding>& out, const RunConfig& c, const DataFacts& d, const BatchFacts& b) {
+void add_idle_name_findings(std::vector<Finding>& out, const std::vector<LinearShape>& linears, const AdapterSpec& spec) {
+  for (const IdleName& idle : idle_names(linears, spec))
+    out.push_back(finding("warning", idle.key, fmt::format("\"{}\" matches no module and does nothing; there are {}.", printable(idle.name, 60), idle.modules)));
+}
+
+void add_data_findings(std::vector<Finding>& out, const RunConfig& c, int64_t context, const DataFacts& d, const BatchFacts& b) {
   if (d.train.empty()) {
     out.push_back(finding("error", "data.train", fmt::format("None of the {} samples has a token to train on{}.", d.samples, d.first_dropped.empty() ? "" : " (" + d.first_dropped + ")")));
     return;
@@ -124,7 +130,12 @@ void add_data_findings(std::vector<Finding>& out, const RunConfig& c, const Data
     const double share = static_cast<double>(d.truncated) / static_cast<double>(std::max<int64_t>(d.samples, 1));
     Finding f = finding(share > kMuchTruncated ? "warning" : "note", "data.max_length",
                         fmt::format("{} of {} samples ({:.0f} %) are longer than {} tokens and lose their end; the longest has {}.", d.truncated, d.samples, 100 * share, c.data.max_length, d.longest));
-    out.push_back(with_fix(f, fmt::format("Allow {} tokens", d.longest), "data.max_length", d.longest));
+    const int64_t room = context > 0 ? std::min(d.longest, context) : d.longest;
+    if (room > c.data.max_length)
+      f = with_fix(f, fmt::format("Allow {} tokens", room), "data.max_length", room);
+    else
+      f = with_fix(f, "Cut into several", "data.on_long", "split");
+    out.push_back(f);
   }
   for (const AuditFinding& a : d.audit)  // these three are said above, with figures and a remedy
     if (a.kind != "truncated" && a.kind != "dropped" && a.kind != "bad_rows")

@@ -52,6 +52,15 @@ std::string name_part(std::string path) {
   return out.substr(0, 60);
 }
 
+/// The name becomes a folder inside run.folder: it must not lead out of it, and a folder name has its limits.
+void check_run_name(const std::string& name) {
+  constexpr size_t kLongest = 200;
+  const auto refuse = [&](const char* why) { throw ConfigError("run.name", fmt::format("run.name: \"{}\" {}", printable(name, 60), why)); };
+  if (name == "." || name == ".." || name.find('/') != std::string::npos) refuse("names a folder inside run.folder; leave out \"/\" and \"..\"");
+  if (name.size() > kLongest) refuse("is longer than 200 bytes");
+  if (std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; })) refuse("holds control characters");
+}
+
 }  // namespace
 
 void check_fields(const RunConfig& config) {
@@ -75,6 +84,11 @@ void take_over_adapter(RunConfig& c, const std::vector<std::string>& given) {
     if (contains(given, d.key))
       throw ConfigError(d.key, fmt::format("{}: {} contradicts adapter.from, which brings {}; leave {} out or start a fresh adapter", d.key,
                                            printable(dump_json(d.left)), printable(dump_json(d.right)), d.key));
+  try {
+    check_fields(brought);  // a run's settings are read again when it is continued
+  } catch (const ConfigError& e) {
+    throw InputError(c.adapter.from, "adapter_config.json", e.what());
+  }
   c = brought;
 }
 
@@ -117,8 +131,14 @@ void fit_to_context_quietly(RunConfig& c, const ModelConfig& model) {
 void check_starting_adapter(const RunConfig& c, const ModelConfig& model) {
   const AdapterFiles adapter = read_adapter(c.adapter.from);
   const AdapterSpec spec = adapter_spec_of(c, {});
+  std::vector<LinearShape> targets;
+  try {
+    targets = methods().get(c.adapter.method)->matched(linear_shapes(model), spec);
+  } catch (const ConfigError& e) {  // not a setting of the user's: the file says it
+    throw InputError(c.adapter.from, "adapter_config.json", e.what());
+  }
   std::map<std::string, Shape> wanted;
-  for (const LinearShape& s : methods().get(c.adapter.method)->matched(linear_shapes(model), spec)) {
+  for (const LinearShape& s : targets) {
     const int64_t rank = rank_and_alpha(spec, s.name).first;
     wanted["base_model.model." + s.name + ".lora_A.weight"] = {rank, s.columns};
     wanted["base_model.model." + s.name + ".lora_B.weight"] = {s.rows, rank};
@@ -162,10 +182,12 @@ std::string default_run_name(const RunConfig& c, double now) {
 
 std::string run_path_of(const RunConfig& c, const std::string& out) {
   if (!out.empty()) return absolute_path(out);
+  check_run_name(c.run.name);
   const std::string parent = c.run.folder.empty() ? default_runs_folder() : absolute_path(c.run.folder);
   const std::string wanted = parent + "/" + (c.run.name.empty() ? default_run_name(c, wall_seconds()) : c.run.name);
   std::string path = wanted;
-  for (int n = 2; fs::exists(path); ++n) path = fmt::format("{}-{}", wanted, n);
+  std::error_code none;
+  for (int n = 2; fs::exists(path, none); ++n) path = fmt::format("{}-{}", wanted, n);
   return path;
 }
 

@@ -40,6 +40,20 @@ class TargetMatchTest : public QObject {
     // An entry that finds nothing is harmless beside one that does, as in PEFT.
     QCOMPARE(picked({"q_proj", "c_attn"}).size(), size_t{2});
   }
+  void namesThatDoNothingAreFound() {
+    AdapterSpec spec;
+    spec.target_modules = {"q_proj", "c_attn"};
+    spec.rank_pattern = {{"q_proj", 4}, {"down_proj", 2}};
+    spec.alpha_pattern = {{"layers.1.*", 8}};
+    const auto idle = idle_names(linear_shapes(tiny_config()), spec);
+    QCOMPARE(idle.size(), size_t{2});
+    QCOMPARE(idle[0].name, std::string("c_attn"));
+    QCOMPARE(idle[1].key, std::string("adapter.rank_pattern"));
+    QCOMPARE(idle[1].name, std::string("down_proj"));
+    spec = {};
+    spec.target_modules = {"all-linear"};
+    QVERIFY(idle_names(linear_shapes(tiny_config()), spec).empty());
+  }
   void aPatternMustMatchTheWholeName() {
     QCOMPARE(picked({".*\\.(q|v)_proj"}, true).size(), size_t{4});
     VERIFY_THROWS(picked({"q_proj"}, true), ConfigError, "matches no module");
