@@ -2,6 +2,8 @@
 // set around the contents and the rendering with marks must be the plain one once they are taken out.
 #include "core/data/chat_spans.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "core/base/error.h"
@@ -68,7 +70,7 @@ std::optional<size_t> ChatSpans::turn_end(size_t message) const {
 
 // Renders with marks around the words of each turn and reads off where they came to stand. Marks that change anything
 // else are no use: then all are missing. A single one may be lost (templates that drop a part of the text).
-std::vector<ChatSpans::Marks> ChatSpans::find_marks(const std::vector<size_t>& turns) const {
+std::vector<ChatSpans::Marks> ChatSpans::find_marks(const std::vector<size_t>& turns, bool with_lead) const {
   std::vector<Marks> none(turns.size());
   if (plain_.text.find(kOpen) != std::string::npos) return none;
   Json v = variables_;
@@ -77,7 +79,7 @@ std::vector<ChatSpans::Marks> ChatSpans::find_marks(const std::vector<size_t>& t
     if (!can_be_marked(v["messages"][turns[i]])) continue;
     const std::string words = content.get<std::string>();
     const Parts p = parts_of(words);
-    content = fmt::format("{}{}{}{}{}{}{}{}{}", p.lead, kOpen, i, kBegin, p.core, kOpen, i, kEnd, p.trail);
+    content = fmt::format("{}{}{}{}{}{}{}{}{}", with_lead ? p.lead : std::string_view(), kOpen, i, kBegin, p.core, kOpen, i, kEnd, p.trail);
   }
   std::string marked;
   try {
@@ -102,7 +104,23 @@ std::vector<ChatSpans::Marks> ChatSpans::find_marks(const std::vector<size_t>& t
     mark = text.size();
     at = after + sign.size();
   }
-  return text == plain_.text ? found : none;
+  return !with_lead || text == plain_.text ? found : none;
+}
+
+// How many of the blanks before its words each turn kept: without them every later mark stands that much further left.
+std::vector<size_t> ChatSpans::kept_blanks(const std::vector<size_t>& turns, const std::vector<Marks>& marks) const {
+  std::vector<size_t> kept(turns.size(), 0), leads;
+  for (const size_t turn : turns) leads.push_back(parts_of(variables_["messages"][turn]["content"].get_ref<const std::string&>()).lead.size());
+  if (std::all_of(leads.begin(), leads.end(), [](size_t n) { return n == 0; })) return kept;
+  const auto bare = find_marks(turns, false);
+  size_t before = 0;
+  for (size_t i = 0; i < turns.size(); ++i) {
+    if (!marks[i].begin || !bare[i].begin || *marks[i].begin < *bare[i].begin + before) continue;
+    const size_t moved = *marks[i].begin - *bare[i].begin;
+    if (moved - before <= leads[i]) kept[i] = moved - before;
+    before = moved;
+  }
+  return kept;
 }
 
 std::vector<TurnSpan> ChatSpans::assistant_turns(const std::vector<bool>& wanted) const {
@@ -119,17 +137,15 @@ std::vector<TurnSpan> ChatSpans::assistant_turns(const std::vector<bool>& wanted
       if (wanted[assistants[i]]) out.push_back({assistants[i], plain_.generation[i].begin, plain_.generation[i].end});
     return out;
   }
-  const auto marks = find_marks(turns);
+  const auto marks = find_marks(turns, true);
+  const auto kept = kept_blanks(turns, marks);
   for (size_t i = 0; i < turns.size(); ++i) {
     const std::string words = messages[turns[i]]["content"].get<std::string>();
     const Parts p = parts_of(words);
     const std::string_view text = plain_.text;
     std::optional<size_t> begin = marks[i].begin, end = marks[i].end;
     // Blanks at the ends of the words belong to them where the template kept them.
-    if (begin && !p.lead.empty()) {
-      const auto header_end = turn_begin(turns[i]);
-      if (header_end && *header_end <= *begin && *begin - *header_end <= p.lead.size()) begin = header_end;
-    }
+    if (begin) *begin -= kept[i];
     if (end && text.substr(*end).starts_with(p.trail)) *end += p.trail.size();
     if (!begin) begin = turn_begin(turns[i]);
     if (!end) end = turn_end(turns[i]);

@@ -31,7 +31,8 @@ class ChatSpans {
   struct Marks;
   std::optional<size_t> turn_begin(size_t message) const;
   std::optional<std::string> render_first(size_t count, bool generation_prompt) const;
-  std::vector<Marks> find_marks(const std::vector<size_t>& turns) const;
+  std::vector<Marks> find_marks(const std::vector<size_t>& turns, bool with_lead) const;
+  std::vector<size_t> kept_blanks(const std::vector<size_t>& turns, const std::vector<Marks>& marks) const;
   const ChatTemplate& chat_;
   Json variables_;
   const Rendered& plain_;

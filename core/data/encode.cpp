@@ -32,18 +32,23 @@ bool all_blank(std::string_view s) { return s.find_first_not_of(" \t\r\n") == st
 
 std::string_view text_of(std::string_view text, const TokenPiece& p) { return text.substr(p.begin, p.end - p.begin); }
 
+// The first token that starts at `at` or later.
+size_t first_from(const std::vector<TokenPiece>& pieces, size_t at) {
+  const auto it = std::lower_bound(pieces.begin(), pieces.end(), at, [](const TokenPiece& p, size_t x) { return p.begin < x; });
+  return static_cast<size_t>(it - pieces.begin());
+}
+
 // Marks [begin, end) by token start.
 void train_range(const std::vector<TokenPiece>& pieces, size_t begin, size_t end, std::vector<bool>& trained) {
-  for (size_t t = 0; t < pieces.size(); ++t)
-    if (pieces[t].begin >= begin && pieces[t].begin < end && pieces[t].end > pieces[t].begin) trained[t] = true;
+  for (size_t t = first_from(pieces, begin); t < pieces.size() && pieces[t].begin < end; ++t)
+    if (pieces[t].end > pieces[t].begin) trained[t] = true;
 }
 
 // The end-of-turn mark behind an answer: the special token right there, else a stop token behind blanks, else what the
 // template prints up to the end of the turn (a mark that the tokenizer knows as plain text).
 void train_turn_end(const ChatSpans& spans, const TurnSpan& turn, std::string_view text,
                     const std::vector<TokenPiece>& pieces, const Tokenizer& tokenizer, std::vector<bool>& trained) {
-  size_t first = 0;
-  while (first < pieces.size() && pieces[first].begin < turn.end) ++first;
+  const size_t first = first_from(pieces, turn.end);
   if (first > 0 && is_stop(tokenizer, pieces[first - 1].id)) return;  // a generation block may hold it already
   if (first < pieces.size() && (tokenizer.is_special(pieces[first].id) || is_stop(tokenizer, pieces[first].id))) {
     trained[first] = true;
@@ -61,8 +66,7 @@ void train_turn_end(const ChatSpans& spans, const TurnSpan& turn, std::string_vi
 // Nothing is learnt from the line end that some generation blocks hold behind the end token.
 void drop_blanks_after_stop(const TurnSpan& turn, std::string_view text, const std::vector<TokenPiece>& pieces,
                             const Tokenizer& tokenizer, std::vector<bool>& trained) {
-  size_t after = 0;
-  while (after < pieces.size() && pieces[after].begin < turn.end) ++after;
+  const size_t after = first_from(pieces, turn.end);
   size_t last = after;
   while (last > 0 && pieces[last - 1].begin >= turn.begin && all_blank(text_of(text, pieces[last - 1]))) --last;
   if (last == 0 || last == after || pieces[last - 1].begin < turn.begin) return;

@@ -116,6 +116,20 @@ class EncodeTest : public QObject {
     // A token that begins in the header is not trained: nothing could produce it there.
     QCOMPARE(encoded(line, kChatMl, plain_, settings()), std::string("<|im_start|>user\nU<|im_end|>\n<|im_start|>assistant\n\n{A<|im_end|>}\n"));
   }
+  void aConversationOfManyTurnsTakesNoLonger() {
+    std::vector<std::pair<std::string, std::string>> many;
+    for (int i = 0; i < 2000; ++i) {
+      many.emplace_back("user", "U");
+      many.emplace_back("assistant", " A");
+    }
+    EncodeSettings s = settings();
+    s.max_length = 1 << 20;
+    QElapsedTimer timer;
+    timer.start();
+    const std::string text = encoded(turns(many), kChatMl, plain_, s);
+    QVERIFY2(timer.elapsed() < 2000, qPrintable(QString::number(timer.elapsed())));
+    QVERIFY(text.ends_with("<|im_start|>assistant\n{ A<|im_end|>}\n"));
+  }
   void dropsThoughtsAsTheTemplateDoes() {
     const Sample s = turns({{"user", "U"}, {"assistant", "<think>x</think>A"}, {"user", "V"}, {"assistant", "<think>y</think>B"}});
     QCOMPARE(encoded(s, kThinking, plain_, settings()),
