@@ -117,7 +117,7 @@ int Cli::run_job(Job& job, const std::function<void(JobEvents&)>& more) const {
 void Cli::check_common() const {
   if (!common.cpu_level.empty()) {
     const auto level = cpu_level_from_name(common.cpu_level);
-    if (!level) throw UsageError("--cpu-level " + printable(common.cpu_level) + ": known are scalar, avx2, avx512");
+    if (!level) throw UsageError("--cpu-level " + printable(common.cpu_level) + ": known are scalar, avx2, avx512, amx");
     force_cpu_level(level);
   }
   (void)cpu_level();  // an impossible LORIKEET_CPU_LEVEL is told now
@@ -126,8 +126,7 @@ void Cli::check_common() const {
   const bool cuda = d == "cuda" || (d.starts_with("cuda:") && parse_int(d.substr(5)));
   if (!cuda && d != "auto" && d != "cpu") throw UsageError("--device " + printable(d) + ": known are auto, cpu, cuda, cuda:N");
   if (cuda) throw UnsupportedError("--device " + d + ": training and generation on a GPU are not part of this version; use --device cpu");
-  if (common.compute == "bf16") throw UnsupportedError("--compute bf16: this version computes in f32; use --compute f32 or auto");
-  if (common.compute != "auto" && common.compute != "f32") throw UsageError("--compute " + printable(common.compute) + ": known are auto, f32, bf16");
+  if (common.compute != "auto" && common.compute != "f32" && common.compute != "bf16") throw UsageError("--compute " + printable(common.compute) + ": known are auto, f32, bf16");
 }
 
 void Cli::apply_common(RunConfig& config, std::vector<std::string>* given) const {

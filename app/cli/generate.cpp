@@ -43,6 +43,7 @@ int converse(const Cli& cli, ChatModel& model, const SamplingOptions& o) {
 int generate(const Cli& cli, Arguments a) {
   cli.check_common();
   a.model.threads = cli.common.threads;
+  a.model.compute = cli.common.compute;
   const int ways = !a.prompt.empty() + !a.messages.empty() + a.chat;
   if (ways != 1) throw UsageError("generate needs exactly one of --prompt, --messages, --chat");
   if (a.chat && cli.common.json) throw UsageError("--chat is a conversation; --json goes with --prompt or --messages");

@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "core/methods/method.h"
 #include "core/run/detail/loaded_model.h"
+#include "core/run/detail/run_setup.h"
 #include "core/run/detail/sampler.h"
 
 namespace lorikeet {
@@ -152,6 +153,7 @@ ChatModel::ChatModel(const ChatModelRequest& request, std::stop_token stop) : st
   load.adapter = request.adapter;
   load.options.quantization = request.quant;
   load.threads = static_cast<int>(request.threads);
+  load.compute = detail::compute_type_of(request.compute);
   state_->loaded = detail::load_for_use(load, stop);
 }
 ChatModel::~ChatModel() = default;

@@ -23,7 +23,7 @@ struct Generated {
   double tokens_per_s = 0;
   int64_t prompt_tokens = 0;
 };
-struct ChatModelRequest { std::string model, adapter, quant = "keep"; int64_t threads = 0; };
+struct ChatModelRequest { std::string model, adapter, quant = "keep"; int64_t threads = 0; std::string compute = "auto"; };
 class ChatModel {
  public:
   explicit ChatModel(const ChatModelRequest& request, std::stop_token stop = {});

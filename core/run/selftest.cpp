@@ -16,6 +16,7 @@
 namespace lorikeet {
 namespace {
 
+constexpr double kBf16Tolerance = 1e-2;  // relative L2 with operands rounded to bf16
 constexpr double kTolerance = 2e-5;  // relative L2 of f32 kernels against f64, with room for long sums
 
 Tensor values(Shape shape, uint64_t seed) {
@@ -90,8 +91,8 @@ double seconds_of(const std::function<void()>& work) {
   return best;
 }
 
-double gflops(Context& cx, CpuLevel level) {
-  const int64_t m = level == CpuLevel::scalar ? 64 : 512, n = 576, k = 576;
+double gflops(Context& cx, CpuUnit level) {
+  const int64_t m = level.level == CpuLevel::scalar ? 64 : 512, n = 576, k = 576;
   const Tensor x = values({m, k}, 10).to(DType::f32), w = values({n, k}, 11).to(DType::f32);
   Tensor y = Tensor::empty({m * cx.threads(), n});
   const double s = seconds_of([&] {
@@ -128,13 +129,17 @@ Json run_selftest(int64_t threads) {
     double worst = 0;
     for (const auto& e : errors) worst = std::max(worst, e.get<double>());
     cx.set_level(level);
-    const bool passed = std::isfinite(worst) && worst <= kTolerance;
+    cx.set_compute(ComputeType::bf16);
+    const double bf16_error = compared(cx, level, linear_case);
+    cx.set_compute(ComputeType::f32);
+    const bool passed = std::isfinite(worst) && worst <= kTolerance && bf16_error <= kBf16Tolerance;
     all = all && passed;
     levels.push_back({{"name", std::string(cpu_level_name(level))}, {"max_error", worst}, {"errors", errors}, {"gflops", gflops(cx, level)},
+                      {"bf16", {{"max_error", bf16_error}, {"gflops", gflops(cx, {level, ComputeType::bf16})}}},
                       {"nf4_gweights_per_s", decode_gweights(cx)}, {"passed", passed}});
   }
   force_cpu_level(chosen);
-  return {{"levels", levels}, {"tolerance", kTolerance}, {"threads", cx.threads()}, {"passed", all}};
+  return {{"levels", levels}, {"tolerance", kTolerance}, {"bf16_tolerance", kBf16Tolerance}, {"threads", cx.threads()}, {"passed", all}};
 }
 
 }  // namespace lorikeet

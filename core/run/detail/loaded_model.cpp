@@ -81,6 +81,7 @@ LoadedModel load_for_use(const LoadRequest& request, std::stop_token stop) {
   AdapterFiles adapter_files;
   if (!adapter.empty()) adapter_files = read_adapter(adapter);
   out.cx = std::make_unique<Context>(request.threads);
+  out.cx->set_compute(request.compute);
   out.model = load_model(*out.files, *out.cx, request.options, stop, request.progress);
   out.tokenizer = out.files->tokenizer();
   out.chat = template_for(*out.files, "auto");

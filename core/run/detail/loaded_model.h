@@ -26,6 +26,7 @@ struct LoadRequest {
   std::string adapter;  // PEFT folder, run folder, checkpoint folder, or empty
   LoadOptions options;
   int threads = 0;
+  ComputeType compute = ComputeType::f32;
   std::function<void(uint64_t, uint64_t)> progress;
 };
 LoadedModel load_for_use(const LoadRequest& request, std::stop_token stop);

@@ -34,10 +34,8 @@ bool is_pattern(const StringList& targets) {
 void resolve_device(RunConfig& c) {
   if (c.device.kind.rfind("cuda", 0) == 0)
     throw UnsupportedError("device.kind: training on CUDA is not in this version; use --device cpu or auto");
-  if (c.device.compute == "bf16")
-    throw UnsupportedError("device.compute: bf16 needs a unit that is fast at it, which this version does not use on the CPU; use auto or f32");
   c.device.kind = "cpu";
-  c.device.compute = "f32";
+  c.device.compute = compute_type_of(c.device.compute) == ComputeType::bf16 ? "bf16" : "f32";
   if (c.device.threads == 0) c.device.threads = usable_cores();
 }
 
@@ -170,6 +168,8 @@ AdapterSpec adapter_spec_of(const RunConfig& c, const std::string& base_model_na
   s.seed = static_cast<uint64_t>(c.training.seed);
   return s;
 }
+
+ComputeType compute_type_of(const std::string& compute) { return compute == "bf16" ? ComputeType::bf16 : ComputeType::f32; }
 
 QuantOptions quant_options_of(const RunConfig& c) {
   return {.double_quant = c.quantization.double_quant, .block_size = static_cast<int>(c.quantization.block_size)};

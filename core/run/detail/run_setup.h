@@ -28,6 +28,8 @@ void take_over_adapter(RunConfig& config, const std::vector<std::string>& given)
 void check_starting_adapter(const RunConfig& config, const ModelConfig& model);
 AdapterSpec adapter_spec_of(const RunConfig& config, const std::string& base_model_name);
 QuantOptions quant_options_of(const RunConfig& config);
+/// What a value of device.compute means on the CPU: `auto` is f32.
+ComputeType compute_type_of(const std::string& compute);
 /// "SmolLM2-135M-Instruct-appointments-20261123-140211"
 std::string default_run_name(const RunConfig& config, double now);
 /// Where a run goes: `out`, else run.folder/run.name with a number added when that is taken.

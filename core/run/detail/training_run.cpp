@@ -83,7 +83,7 @@ struct TrainingRun::Machine {
   std::vector<NamedParameter> parameters;
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<Trainer> trainer;
-  explicit Machine(int threads) : cx(threads) {}
+  Machine(int threads, ComputeType compute) : cx(threads) { cx.set_compute(compute); }
 };
 
 TrainingRun::TrainingRun(RunFolder& folder, const RunConfig& config, const ModelFiles& files, TrainingData data, CheckpointPolicy policy, PauseGate& pause)
@@ -101,7 +101,7 @@ TrainingRun::TrainingRun(RunFolder& folder, const RunConfig& config, const Model
 TrainingRun::~TrainingRun() = default;
 
 void TrainingRun::load(bool fresh, std::stop_token stop, const JobEvents& events) {
-  machine_ = std::make_unique<Machine>(static_cast<int>(config_.device.threads));
+  machine_ = std::make_unique<Machine>(static_cast<int>(config_.device.threads), compute_type_of(config_.device.compute));
   Machine& m = *machine_;
   m.model = load_model(files_, m.cx, {.quantization = config_.quantization.format, .quant = quant_options_of(config_)}, stop,
                        [&](uint64_t done, uint64_t total) {

@@ -180,6 +180,20 @@ class TrainerTest : public QObject {
     QCOMPARE(bench.optimizer->steps_done(), int64_t{0});
     for (const auto& p : bench.parameters) QVERIFY(!p.var->grad.defined());
   }
+  // Operands rounded to bf16: the loss and its gradient stay near those of f32, and every bit repeats.
+  void bf16IsNearF32() {
+    Bench f32(2, 0, {}, "nf4"), bf16(2, 0, {}, "nf4"), again(2, 0, {}, "nf4");
+    bf16.cx.set_compute(ComputeType::bf16);
+    again.cx.set_compute(ComputeType::bf16);
+    for (int64_t step = 0; step < 3; ++step) {
+      const StepResult a = f32.trainer->train_step(grouped(4), 1e-3, step, {}), b = bf16.trainer->train_step(grouped(4), 1e-3, step, {});
+      QVERIFY(a.loss != b.loss);
+      QVERIFY(std::abs(b.loss / a.loss - 1) < 5e-3);
+      QVERIFY(std::abs(b.grad_norm / a.grad_norm - 1) < 2e-2);
+      QCOMPARE(again.trainer->train_step(grouped(4), 1e-3, step, {}).loss, b.loss);
+    }
+    QVERIFY(all_same_bits(bf16.values(), again.values()));
+  }
   void stoppingLeavesTheParameters() {
     Bench bench(1);
     const auto before = bench.values();
