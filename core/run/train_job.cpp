@@ -29,6 +29,8 @@ constexpr int64_t kRunFormat = 1;
 constexpr int64_t kStepsThatTellSpeed = 5;
 /// An estimate may be off by this share before a run is refused for it.
 constexpr double kEstimateTolerance = 1.15;
+/// What a checkpoint wants free beside itself (core/io/run_checkpoint.cpp): without it the first one would be refused.
+constexpr uint64_t kSpareDiskBytes = 1u << 20;
 
 Json number_or_null(double v) { return std::isfinite(v) ? Json(v) : Json(); }
 
@@ -275,7 +277,7 @@ class TrainJob final : public TrainingJob {
       throw IoError(path, fmt::format("{}: the run folder cannot be made: {}", printable(path, 180), why));
   }
   void refuse_without_space(const std::string& path) const {
-    const uint64_t needed = 2 * checkpoint_bytes(plan_.trainable_parameters), free = free_disk_bytes(path);
+    const uint64_t needed = 2 * checkpoint_bytes(plan_.trainable_parameters) + kSpareDiskBytes, free = free_disk_bytes(path);
     if (free < needed)
       throw IoError(path, fmt::format("{}: a run with these settings writes at least {} bytes, {} are free on this disk; nothing was started",
                                       printable(path, 300), needed, free));
