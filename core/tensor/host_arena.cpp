@@ -2,6 +2,7 @@
 #include "core/tensor/host_arena.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -21,6 +22,7 @@ namespace {
 
 constexpr size_t kAlign = 64;
 constexpr size_t kPage = 4096;
+constexpr size_t kMostRange = size_t{1} << 42, kLeastRange = size_t{1} << 26;
 constexpr size_t kCheckBytes = 16u << 20;  // requests from here on are compared with the memory available
 
 size_t rounded_up(size_t bytes) {
@@ -80,15 +82,22 @@ class Arena {
 
  private:
   Arena() {
-    reserved_ = size_t{1} << 42;  // addresses only; the system commits a page when it is first written
+    reserved_ = wanted_range();
     void* range = MAP_FAILED;
-    while (reserved_ >= (size_t{1} << 32)) {
+    while (reserved_ >= kLeastRange) {
       range = ::mmap(nullptr, reserved_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (range != MAP_FAILED) break;
       reserved_ /= 2;
     }
     if (range == MAP_FAILED) throw OutOfMemoryError("no address range for tensors could be reserved (ulimit -v?)", reserved_, 0);
     base_ = top_ = static_cast<char*>(range);
+  }
+  /// Addresses only; the system commits a page when it is first written. Where addresses are rationed (ulimit -v), half
+  /// of them: mapped files and the rest of the program need theirs.
+  static size_t wanted_range() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) return std::min<size_t>(kMostRange, limit.rlim_cur / 2 / kPage * kPage);
+    return kMostRange;
   }
   void check(size_t size) {
     if (limit_ > 0 && statistics_.live_bytes + size > limit_)
