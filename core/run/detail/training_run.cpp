@@ -30,17 +30,18 @@ int64_t integer_of(const Json& j, const char* key) {
   return j[key].get<int64_t>();
 }
 
-/// Values of an adapter file go into freshly attached parameters; names and shapes were chosen by the same spec.
-void take_values(const std::vector<NamedParameter>& parameters, const std::vector<std::pair<std::string, Tensor>>& values, const std::string& from) {
+/// Values of an adapter go into freshly attached parameters; names and shapes were chosen by the same spec unless someone
+/// changed a file. Throws InputError naming `file`; `what` are the values.
+void take_values(const std::vector<NamedParameter>& parameters, const std::vector<std::pair<std::string, Tensor>>& values, const std::string& file, const std::string& what) {
   std::map<std::string, const Tensor*> by_name;
   for (const auto& [name, t] : values) by_name[name] = &t;
   if (by_name.size() != parameters.size())
-    throw RunError(fmt::format("{} has {} tensors, this run trains {}", from, by_name.size(), parameters.size()));
+    throw InputError(file, what, fmt::format("has {} tensors, the settings give {}", by_name.size(), parameters.size()));
   for (const auto& p : parameters) {
     const auto it = by_name.find(p.name);
-    if (it == by_name.end()) throw RunError(fmt::format("{} lacks {}", from, p.name));
+    if (it == by_name.end()) throw InputError(file, what, "lacks " + p.name);
     if (it->second->shape() != p.var->value.shape())
-      throw RunError(fmt::format("{}: {} has shape {}, this run needs {}", from, p.name, to_string(it->second->shape()), to_string(p.var->value.shape())));
+      throw InputError(file, what, fmt::format("{} has shape {}, the settings give {}", p.name, to_string(it->second->shape()), to_string(p.var->value.shape())));
   }
   for (const auto& p : parameters) {
     const Tensor& value = *by_name[p.name];
@@ -113,7 +114,7 @@ void TrainingRun::load(bool fresh, std::stop_token stop, const JobEvents& events
   for (Linear* l : m.model->linears())
     if (l->adapter()) m.matched.push_back(l->name());
   m.parameters = method->parameters(*m.model);
-  if (fresh && !config_.adapter.from.empty()) take_values(m.parameters, read_adapter(config_.adapter.from).tensors, config_.adapter.from);
+  if (fresh && !config_.adapter.from.empty()) take_values(m.parameters, read_adapter(config_.adapter.from).tensors, config_.adapter.from, "adapter");
   const auto& o = config_.optimizer;
   m.optimizer = optimizers().get(o.name)(m.parameters, {.beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps, .weight_decay = o.weight_decay});
   m.trainer = std::make_unique<Trainer>(m.cx, *m.model, m.parameters, *m.optimizer,
@@ -132,7 +133,7 @@ void TrainingRun::begin(const JobEvents& events) {
 }
 
 void TrainingRun::restore(const CheckpointState& state, const JobEvents& events) {
-  take_values(machine_->parameters, state.parameters, "the checkpoint");
+  take_values(machine_->parameters, state.parameters, folder_.path() + "/run.json", fmt::format("against the checkpoint of step {}", state.step));
   machine_->optimizer->load_state(state.optimizer, integer_of(state.trainer, "optimizer_steps"));
   counters_ = counters_from_json(state.trainer);
   counters_.step = saved_step_ = state.step;

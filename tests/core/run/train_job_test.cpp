@@ -242,6 +242,19 @@ class TrainJobTest : public QObject {
     VERIFY_THROWS(make_resume_job(path("changed"), 0)->run({}, {}), InputError, "has changed");
   }
 
+  void refusesSettingsThatDoNotFitTheCheckpoint() {
+    train_until(*job("edited"), 4);
+    Json run = read_json_file(path("edited/run.json"), 1u << 20);
+    const Json rank = run["config"]["adapter"]["rank"];
+    run["config"]["adapter"]["rank"] = rank.get<int64_t>() + 1;
+    write_file_atomic(path("edited/run.json"), dump_json(run));
+    VERIFY_THROWS(make_resume_job(path("edited"), 0)->run({}, {}), InputError, "run.json: against the checkpoint of step 4");
+    run["config"]["adapter"]["rank"] = rank;  // put back, nothing is lost
+    write_file_atomic(path("edited/run.json"), dump_json(run));
+    QCOMPARE(make_resume_job(path("edited"), 0)->run({}, {}), JobOutcome::finished);
+    compare_with_calm("edited");
+  }
+
   void refusesASecondRunInTheSameFolder() {
     VERIFY_THROWS(job("calm")->run({}, {}), RunError, "holds a run already");
     std::string message;
