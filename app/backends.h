@@ -8,5 +8,7 @@ namespace lorikeet {
 void register_backends();
 /// {"gpus": [...], "reason": why none can be used, or empty}.
 Json gpu_information();
+/// device_information() with the GPUs and why one was refused.
+Json machine_information();
 
 }  // namespace lorikeet

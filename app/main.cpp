@@ -56,6 +56,7 @@ int main(int argc, char** argv) {
   Theme::instance().setChoice(theme_of(theme));
 
   Studio studio;
+  studio.home.setDeviceQuery(&lorikeet::machine_information);
   MainWindow window(studio);
   if (parser.isSet(QStringLiteral("page"))) {
     if (!window.page(parser.value(QStringLiteral("page")))) {

@@ -108,7 +108,7 @@ void MainWindow::addPage(const QString& id, Page* page) {
   auto* button = make_button(page->title(), "rail");
   button->setCheckable(true);
   button->setIcon(icon(page->iconName()));
-  button->setIconSize({units(4), units(4)});
+  button->setIconSize({units(5.5), units(4)});
   rail_->addButton(button, index);
   rail_column_->insertWidget(rail_column_->count() - 1, button);
   header_row_->addWidget(page->headerWidget());
@@ -193,7 +193,7 @@ void MainWindow::offerInterrupted() {
   const RunRow* run = studio_.home.interrupted();
   if (!run) return;
   Banner* banner = pages_[QStringLiteral("home")]->banner();
-  banner->showNote(tr("“%1” was cut off at step %2 of %3. Its checkpoints are whole.").arg(run->name).arg(run->step).arg(run->total_steps),
+  banner->showNote(tr("“%1” was cut off at step %2 of %3. Its checkpoints are whole.").arg(run_label(*run)).arg(run->step).arg(run->total_steps),
                    tr("Continue it"), "warning");
   const QString path = run->path;
   connect(banner, &Banner::actionClicked, this, [this, banner, path] {

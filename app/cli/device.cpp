@@ -29,11 +29,7 @@ void add_device(CLI::App& app, Cli& cli) {
   c->callback([&cli] {
     cli.action = [&cli] {
       cli.check_common();
-      Json j = device_information();
-      const Json gpu = gpu_information();
-      j["gpus"] = gpu["gpus"];
-      if (const std::string reason = gpu.value("reason", ""); !reason.empty()) j["refused"].push_back("GPU: " + reason);
-      if (gpu.contains("driver")) j["driver"] = gpu["driver"];
+      const Json j = machine_information();
       cli.print(j, device_text(j));
       return kExitDone;
     };

@@ -26,6 +26,10 @@ std::string default_runs_folder();
 std::vector<Json> run_metrics(const std::string& run_folder, uint64_t& from);
 /// run.json of a run (its config is under "config").
 Json run_information(const std::string& run_folder);
+/// How the data of a config speaks to the model: the system prompt, where its chats share one, and up to `most`
+/// questions from it (from the validation data where there is some). Reads only the first rows.
+struct ChatExamples { std::string system_prompt; std::vector<std::string> questions; bool held_out = false; };
+ChatExamples chat_examples(const RunConfig& config, size_t most, std::stop_token stop = {});
 Json run_selftest(int64_t threads);
 /// The sample project that comes with the program: config with model, data and settings ready to start.
 RunConfig sample_project_config();

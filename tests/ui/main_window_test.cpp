@@ -8,6 +8,7 @@
 #include <QHeaderView>
 #include <QLabel>
 #include <QLineEdit>
+#include <QScrollArea>
 #include <QScrollBar>
 
 #include "tests/ui/ui_support.h"
@@ -132,6 +133,17 @@ class MainWindowTest : public QObject {
     const double unit = units(1);
     QVERIFY2(window_->minimumSizeHint().width() <= 256 * unit, qPrintable(QStringLiteral("%1 px wide at unit %2").arg(window_->minimumSizeHint().width()).arg(unit)));
     QVERIFY2(window_->minimumSizeHint().height() <= 170 * unit, qPrintable(QStringLiteral("%1 px high at unit %2").arg(window_->minimumSizeHint().height()).arg(unit)));
+  }
+
+  void theFormIsNotCutInASmallWindow() {
+    const double unit = units(1);
+    window_->resize(int(256 * unit), int(170 * unit));
+    window_->show();
+    window_->showPage("setup");
+    QCoreApplication::processEvents();
+    for (const QScrollArea* area : window_->page("setup")->findChildren<QScrollArea*>())
+      QVERIFY2(area->widget()->width() <= area->viewport()->width(),
+               qPrintable(QStringLiteral("%1 in %2").arg(area->widget()->width()).arg(area->viewport()->width())));
   }
 
   void closingDuringARunAsks() {

@@ -47,6 +47,24 @@ class ModelsTest : public QObject {
     QCOMPARE(run_state_text(run), QString("running"));
   }
 
+  void aRunIsCalledByItsOwnNameOrByItsData() {
+    QCOMPARE(run_title("my run", "a/appointments.jsonl"), QString("my run"));
+    QCOMPARE(run_title("SmolLM2-appointments-20261124-134706", "appointments.jsonl"), QString("appointments"));
+    QCOMPARE(run_title("SmolLM2-appointments-20261124-134706-2", "/x/appointments.v2.jsonl"), QString("appointments.v2"));
+    QCOMPARE(run_title("SmolLM2-20261124-134706", ""), QString("SmolLM2-20261124-134706"));
+  }
+
+  void metricsShowEvaluationsBesideTheirSteps() {
+    MetricsModel model;
+    model.append({step_report(1, 3), step_report(2, 3)});
+    model.addEvals({{2, 0.25, 100, 0}});
+    QCOMPARE(model.index(0, MetricsModel::eval_column).data().toString(), QString());
+    QCOMPARE(model.index(1, MetricsModel::eval_column).data().toString(), QString("0.2500"));
+    model.removeFrom(2);
+    model.append({step_report(2, 3)});
+    QCOMPARE(model.index(1, MetricsModel::eval_column).data().toString(), QString());
+  }
+
   void metricsInsertRowsAndNeverReset() {
     MetricsModel model;
     QAbstractItemModelTester tester(&model, QAbstractItemModelTester::FailureReportingMode::QtTest);

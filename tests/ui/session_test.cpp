@@ -100,6 +100,22 @@ class SessionTest : public QObject {
     QTRY_COMPARE(session.state(), SessionState::cancelled);
   }
 
+  void believesAJobThatSaysItPaused() {
+    Session session;
+    session.start("a", job_of([](std::stop_token stop, const JobEvents& events, PauseGate& pause) {
+      StepReport slow = step_report(1, 10);
+      slow.step_ms = 60000;  // silence alone would be believed only after three minutes
+      events.on_step(slow);
+      while (!pause.paused() && !stop.stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      events.on_event({1, "paused", "paused after step 1"});
+      pause.wait(stop);
+      return JobOutcome::cancelled;
+    }));
+    QTRY_VERIFY(session.lastStep().step == 1);
+    session.pause();
+    QTRY_COMPARE(session.state(), SessionState::paused);
+  }
+
   void stopsWithinASecondEvenWhilePaused() {
     Session session;
     session.start("a", job_of(endless));

@@ -1,9 +1,12 @@
 /// The widgets that decide something: numbers, choices, the palette's ranking, charts with many points.
+#include <QLabel>
 #include <QWheelEvent>
 #include <cmath>
 
+#include "tests/support/support.h"
 #include "tests/ui/ui_support.h"
 #include "ui/viewmodels/form_layout.h"
+#include "ui/widgets/card.h"
 #include "ui/widgets/chart.h"
 #include "ui/widgets/command_palette.h"
 #include "ui/widgets/field_row.h"
@@ -141,6 +144,33 @@ class WidgetsTest : public QObject {
       QVERIFY2(contrast(c.error, c.error_soft) >= 4.5, qPrintable(QString::number(contrast(c.error, c.error_soft))));
     }
     Theme::instance().setChoice(ThemeChoice::light);
+  }
+
+  void anEmptyStateShowsAllItsWords() {
+    EmptyState empty("monitor", "Nothing", QString("These are some words that take more than one line. ").repeated(6), "Do it");
+    empty.resize(900, 600);
+    empty.show();
+    QCoreApplication::processEvents();
+    for (const QLabel* label : empty.findChildren<QLabel*>())
+      if (label->wordWrap()) QVERIFY2(label->height() >= label->heightForWidth(label->width()), QByteArray::number(label->height()));
+  }
+
+  void aChartIsSavedAsPictureAndAsDrawing() {
+    const lorikeet::test::ScratchFolder folder;
+    Chart chart("Loss", AxisNumbers::plain);
+    const int series = chart.addSeries("train", {});
+    chart.setData(series, {1, 2, 3}, {3, 2, 1});
+    chart.setFullRange(1, 3);
+    const QString png = QString::fromStdString(folder.path("a.png")), svg = QString::fromStdString(folder.path("a.svg"));
+    QVERIFY(chart.save(png));
+    QVERIFY(!QImage(png).isNull());
+    QVERIFY(chart.save(svg));
+    QFile file(svg);
+    QVERIFY(file.open(QIODevice::ReadOnly));
+    const QByteArray text = file.readAll();
+    QVERIFY(text.contains("Loss") && text.contains("polyline"));
+    QVERIFY(!chart.save("/nowhere/a.svg"));
+    QVERIFY(!chart.save("/nowhere/a.png"));
   }
 
   void aChartOfAHundredThousandPointsRedrawsInAFrame() {

@@ -2,7 +2,9 @@
 
 #include <QCoreApplication>
 #include <QDateTime>
+#include <QFileInfo>
 #include <QLocale>
+#include <QRegularExpression>
 #include <cmath>
 #include <limits>
 
@@ -39,6 +41,22 @@ RunRow row_of(const Json& j) {
 }
 
 }  // namespace
+
+QString run_title(const QString& name, const QString& data) {
+  static const QRegularExpression kDated(QStringLiteral("-\\d{8}-\\d{6}(-\\d+)?$"));
+  const QString stem = QFileInfo(data).completeBaseName();
+  return stem.isEmpty() || !kDated.match(name).hasMatch() ? name : stem;
+}
+
+QString short_time(double seconds) {
+  const QDateTime at = QDateTime::fromSecsSinceEpoch(qint64(seconds));
+  return at.toString(at.date() == QDate::currentDate() ? QStringLiteral("HH:mm") : QStringLiteral("d MMM HH:mm"));
+}
+
+QString run_label(const RunRow& run) {
+  const QString title = run_title(run.name, run.data);
+  return std::isfinite(run.started) ? title + QStringLiteral(" · ") + short_time(run.started) : title;
+}
 
 bool was_cut_off(const RunRow& run) { return !run.running && (run.state == "running" || run.state == "interrupted"); }
 

@@ -14,6 +14,12 @@ struct RunRow {
   bool can_continue = false, running = false;
   std::vector<float> spark;
 };
+/// What a run is called: the name a person gave it; the data's name where it was named "model-data-date-time" for them.
+QString run_title(const QString& name, const QString& data);
+/// The same with when it started, where several of one title stand in a list.
+QString run_label(const RunRow& run);
+/// "13:47" of today, "24 Nov 13:47" of another day.
+QString short_time(double seconds);
 /// True for a run that neither ended nor is being written: its program was killed.
 bool was_cut_off(const RunRow& run);
 /// The word for a state of a run folder: "interrupted" for one that says running and is held by nobody.

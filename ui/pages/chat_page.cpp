@@ -30,10 +30,7 @@ ChatPage::ChatPage(Studio& studio, QWidget* parent)
   turns_box_ = new QVBoxLayout(turns_widget_);
   turns_box_->setContentsMargins(0, 0, units(1), 0);
   turns_box_->setSpacing(units(3));
-  hint_ = make_label(tr("Ask something below. The first answer takes a moment longer: the model is loaded then."), "muted");
-  hint_->setAlignment(Qt::AlignCenter);
-  hint_->setWordWrap(true);
-  turns_box_->addWidget(hint_, 1);
+  turns_box_->addWidget(makeBegin(), 1);
   turns_box_->addStretch(0);
   area_ = new QScrollArea;
   area_->setObjectName(QStringLiteral("form"));
@@ -51,17 +48,18 @@ ChatPage::ChatPage(Studio& studio, QWidget* parent)
   connect(&vm_, &ChatViewModel::busyChanged, this, &ChatPage::refreshBusy);
   connect(&vm_, &ChatViewModel::modelChanged, this, [this] {
     refreshModels();
-    emit subjectChanged();
+    refreshBegin();
   });
   connect(&vm_, &ChatViewModel::problem, this, [this](const QString& what, const ErrorText& e) { banner()->showError(what, e); });
   connect(&studio_.home, &HomeViewModel::runsChanged, this, &ChatPage::refreshModels);
   refreshModels();
+  refreshBegin();
   refreshBusy();
 }
 
 void ChatPage::entered() {
   studio_.home.refresh();
-  if (vm_.modelName().isEmpty()) chooseModel(0);
+  if (vm_.modelName().isEmpty()) studio_.chatWithBase();
   input_->setFocus();
 }
 
@@ -87,10 +85,10 @@ void ChatPage::refreshModels() {
   model_->clear();
   model_->addItem(tr("Base model of Set up"), QString());
   for (const RunRow& run : studio_.home.runs().rows())
-    if (run.step > 0) model_->addItem(tr("%1, step %2").arg(run.name).arg(run.step), run.path);
+    if (run.step > 0) model_->addItem(tr("%1, step %2").arg(run_label(run)).arg(run.step), run.path);
   int at = 0;
   for (int i = 1; i < model_->count(); ++i)
-    if (vm_.hasAdapter() && model_->itemData(i).toString().endsWith('/' + vm_.modelName())) at = i;
+    if (model_->itemData(i).toString() == vm_.adapter()) at = i;
   if (vm_.hasAdapter() && at == 0) {
     model_->addItem(vm_.modelName(), QStringLiteral("."));
     at = model_->count() - 1;
@@ -103,8 +101,48 @@ void ChatPage::chooseModel(int index) {
   const QString run = model_->itemData(index).toString();
   if (run == ".") return;
   if (!run.isEmpty()) return studio_.chatWithRun(run);
-  const RunConfig& c = studio_.setup.config();
-  vm_.setModel(QString::fromStdString(c.model.path), {}, tr("base model"), QString::fromStdString(c.quantization.format));
+  studio_.chatWithBase();
+}
+
+/// What stands in an empty conversation: how to begin, and questions out of the data.
+QWidget* ChatPage::makeBegin() {
+  begin_ = new QWidget;
+  auto* column = new QVBoxLayout(begin_);
+  column->setSpacing(units(2));
+  column->addStretch(2);
+  hint_ = make_label(tr("Ask something below. The first answer takes a moment longer: the model is loaded then."), "muted");
+  hint_->setAlignment(Qt::AlignCenter);
+  hint_->setWordWrap(true);
+  column->addWidget(hint_);
+  examples_title_ = make_label({}, "small");
+  examples_title_->setAlignment(Qt::AlignCenter);
+  column->addSpacing(units(2));
+  column->addWidget(examples_title_);
+  examples_ = new QVBoxLayout;
+  examples_->setSpacing(units(1.5));
+  column->addLayout(examples_);
+  column->addStretch(3);
+  return begin_;
+}
+
+void ChatPage::refreshBegin() {
+  if (system_->toPlainText() != vm_.systemPrompt()) system_->setPlainText(vm_.systemPrompt());
+  while (QLayoutItem* item = examples_->takeAt(0)) {
+    if (item->widget()) item->widget()->deleteLater();
+    delete item;
+  }
+  examples_title_->setVisible(!vm_.examples().isEmpty());
+  examples_title_->setText(vm_.examplesHeldOut() ? tr("Or ask one of the held-out data:") : tr("Or ask one of the training data:"));
+  for (const QString& question : vm_.examples()) {
+    auto* button = make_button(fontMetrics().elidedText(question.simplified(), Qt::ElideRight, units(120)));
+    button->setAccessibleName(tr("Ask: %1").arg(question));
+    button->setToolTip(question);
+    connect(button, &QPushButton::clicked, this, [this, question] {
+      input_->setFocus();  // the button goes away with the first turn
+      vm_.ask(question);
+    });
+    examples_->addWidget(button, 0, Qt::AlignHCenter);
+  }
 }
 
 QWidget* ChatPage::makeInput() {
@@ -221,7 +259,7 @@ void ChatPage::rebuild() {
     turns_.push_back(makeTurn(vm_.turns()[turns_.size()]));
     turns_box_->insertWidget(turns_box_->count() - 1, turns_.back().card);
   }
-  hint_->setVisible(turns_.empty());
+  begin_->setVisible(turns_.empty());
   turns_box_->setStretch(turns_box_->count() - 1, turns_.empty() ? 0 : 1);
   for (int i = 0; i < int(turns_.size()); ++i) update(i);
   refreshBusy();

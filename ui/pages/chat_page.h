@@ -20,7 +20,6 @@ class ChatPage : public Page {
   Q_OBJECT
  public:
   explicit ChatPage(Studio& studio, QWidget* parent = nullptr);
-  QString subject() const override { return vm_.modelName(); }
   void entered() override;
 
  protected:
@@ -29,9 +28,11 @@ class ChatPage : public Page {
  private:
   struct TurnView { Card* card; QLabel *answer, *base, *footnote, *prompt; QWidget* base_box; };
   void makeHeader();
+  QWidget* makeBegin();
   QWidget* makeInput();
   QWidget* makeSide();
   void refreshModels();
+  void refreshBegin();
   void chooseModel(int index);
   void rebuild();
   void update(int index);
@@ -48,7 +49,9 @@ class ChatPage : public Page {
   QScrollArea* area_;
   QVBoxLayout* turns_box_;
   QWidget* turns_widget_;
-  QLabel *status_, *hint_;
+  QLabel *status_, *hint_, *examples_title_;
+  QVBoxLayout* examples_;
+  QWidget* begin_;
   std::vector<TurnView> turns_;
 };
 

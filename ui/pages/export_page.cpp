@@ -10,6 +10,7 @@
 #include <QProgressBar>
 #include <QPushButton>
 #include <QScrollArea>
+#include <QStackedWidget>
 #include <QTableView>
 #include <QUrl>
 #include <cmath>
@@ -39,7 +40,14 @@ ExportPage::ExportPage(Studio& studio, QWidget* parent)
   area->setWidgetResizable(true);
   area->setFocusPolicy(Qt::NoFocus);
   area->setWidget(content);
-  column()->addWidget(area, 1);
+  empty_ = new EmptyState(QStringLiteral("export"), tr("Nothing to export yet"),
+                          tr("A run's adapter is written here as a folder that PEFT and transformers load, read back and compared before it is called done. It needs a run with at least one checkpoint."),
+                          tr("Set up a run"));
+  connect(empty_->button(), &QPushButton::clicked, this, [this] { emit studio_.pageAsked(QStringLiteral("setup")); });
+  stack_ = new QStackedWidget;
+  stack_->addWidget(empty_);
+  stack_->addWidget(area);
+  column()->addWidget(stack_, 1);
   connect(&vm_, &ExportViewModel::changed, this, &ExportPage::refresh);
   connect(&vm_, &ExportViewModel::problem, this, [this](const QString& what, const ErrorText& e) { banner()->showError(what, e); });
   connect(&studio_.home, &HomeViewModel::runsChanged, this, &ExportPage::refreshRuns);
@@ -85,7 +93,7 @@ Card* ExportPage::makeTarget() {
   progress_->setAccessibleName(tr("Progress of the export"));
   why_ = make_label({}, "small");
   stop_ = make_button(tr("Stop"));
-  start_ = make_button(tr("Export"), "primary");
+  start_ = make_button(tr("E&xport"), "primary");  // Alt+X
   act->addWidget(what_);
   act->addWidget(progress_, 1);
   act->addWidget(why_, 1);
@@ -141,19 +149,20 @@ void ExportPage::refreshRuns() {
   run_->clear();
   for (const RunRow& run : studio_.home.runs().rows()) {
     if (run.step == 0) continue;
-    run_->addItem(tr("%1 · %2, step %3").arg(run.name, run_state_text(run)).arg(run.step), run.path);
+    run_->addItem(tr("%1 · %2, step %3").arg(run_label(run), run_state_text(run)).arg(run.step), run.path);
   }
-  if (run_->count() == 0) run_->addItem(tr("No run with an adapter yet"), QString());
   int at = run_->findData(vm_.source());
   if (at < 0 && !vm_.source().isEmpty()) {
     run_->addItem(vm_.source(), vm_.source());
     at = run_->count() - 1;
   }
   run_->setCurrentIndex(std::max(0, at));
+  refresh();
   if (vm_.source().isEmpty() && !run_->currentData().toString().isEmpty()) vm_.setSource(run_->currentData().toString());
 }
 
 void ExportPage::refresh() {
+  stack_->setCurrentIndex(run_->count() > 0 || !vm_.source().isEmpty() ? 1 : 0);
   const int at = run_->findData(vm_.source());
   if (at >= 0) run_->setCurrentIndex(at);
   if (vm_.destination().isEmpty() && !vm_.source().isEmpty()) {

@@ -9,10 +9,12 @@ class QLabel;
 class QLineEdit;
 class QProgressBar;
 class QPushButton;
+class QStackedWidget;
 class QTableView;
 namespace lorikeet::ui {
 
 class Card;
+class EmptyState;
 
 class ExportPage : public Page {
   Q_OBJECT
@@ -29,6 +31,8 @@ class ExportPage : public Page {
 
   Studio& studio_;
   ExportViewModel& vm_;
+  QStackedWidget* stack_;
+  EmptyState* empty_;
   QComboBox* run_;
   QLineEdit* folder_;
   QPushButton *start_, *stop_, *open_, *chat_;

@@ -1,8 +1,6 @@
 #include "ui/pages/home_page.h"
 
-#include <QDateTime>
 #include <QGridLayout>
-#include <QLocale>
 #include <QMenu>
 #include <QPushButton>
 #include <QScrollArea>
@@ -86,6 +84,10 @@ void HomePage::refreshDevice() {
   }
   int row = 0;
   for (const DeviceLine& line : studio_.home.deviceLines()) {
+    if (line.name.isEmpty()) {
+      device_lines_->addWidget(make_paragraph(line.text, "small"), row++, 0, 1, 2);
+      continue;
+    }
     device_lines_->addWidget(make_label(line.name, "muted"), row, 0, Qt::AlignTop);
     QLabel* text = make_paragraph(line.text);
     text->setAlignment(Qt::AlignRight | Qt::AlignTop);
@@ -122,7 +124,7 @@ QWidget* HomePage::makeRunCard(const RunRow& run) {
   auto* card = new Card(QString());
   auto* name = new ElidedLabel;
   name->setProperty("role", "strong");
-  name->setFullText(run.name);
+  name->setFullText(run_title(run.name, run.data));
   name->setToolTip(run.path);
   card->head()->insertWidget(0, name, 100);
   const QString state = run_state_text(run);
@@ -133,8 +135,12 @@ QWidget* HomePage::makeRunCard(const RunRow& run) {
   words->setSpacing(units(0.5));
   words->addWidget(make_label(std::isfinite(run.final_loss) ? tr("loss %1").arg(run.final_loss, 0, 'f', 3) : tr("no loss yet")));
   QString progress = tr("step %1 of %2").arg(run.step).arg(run.total_steps);
-  if (std::isfinite(run.started)) progress += QStringLiteral(" · ") + QLocale().toString(QDateTime::fromSecsSinceEpoch(qint64(run.started)), QLocale::ShortFormat);
+  if (std::isfinite(run.started)) progress += QStringLiteral(" · ") + short_time(run.started);
   words->addWidget(make_label(progress, "small"));
+  auto* model = new ElidedLabel;
+  model->setProperty("role", "small");
+  model->setFullText(run.model);
+  words->addWidget(model);
   middle->addLayout(words, 1);
   auto* spark = new Sparkline;
   spark->setFixedSize(units(26), units(9));
@@ -145,7 +151,7 @@ QWidget* HomePage::makeRunCard(const RunRow& run) {
   buttons->setSpacing(units(2));
   const auto add = [&](const QString& text, const char* role, auto&& act) {
     auto* button = make_button(text, role);
-    button->setAccessibleName(tr("%1: %2").arg(text, run.name));
+    button->setAccessibleName(tr("%1: %2").arg(text, run_label(run)));
     connect(button, &QPushButton::clicked, this, act);
     buttons->addWidget(button);
     return button;

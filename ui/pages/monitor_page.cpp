@@ -1,6 +1,5 @@
 #include "ui/pages/monitor_page.h"
 
-#include <QDateTime>
 #include <QDesktopServices>
 #include <QGridLayout>
 #include <QLocale>
@@ -14,6 +13,7 @@
 
 #include "core/base/text.h"
 #include "ui/models/counted.h"
+#include "ui/models/runs_model.h"
 #include "ui/widgets/banner.h"
 #include "ui/widgets/card.h"
 #include "ui/widgets/labels.h"
@@ -67,14 +67,26 @@ QLabel* MonitorPage::addFigure(QHBoxLayout* row, const QString& below, FigureLab
 QWidget* MonitorPage::makeFigures() {
   auto* card = new Card;
   auto* row = new QHBoxLayout;
-  row->setSpacing(units(7));
+  row->setSpacing(units(6));
   state_below_ = addFigure(row, tr("state"), &state_);
-  addFigure(row, tr("step"), &step_);
+  step_below_ = addFigure(row, tr("step"), &step_);
   progress_ = new QProgressBar;
   progress_->setTextVisible(false);
   progress_->setRange(0, 1000);
   progress_->setAccessibleName(tr("Progress"));
   row->addWidget(progress_, 1);
+  next_ = new QWidget;
+  auto* next = new QHBoxLayout(next_);
+  next->setContentsMargins(0, 0, 0, 0);
+  next->setSpacing(units(2));
+  auto* chat = make_button(tr("Chat with it"));
+  auto* share = make_button(tr("Export…"), "primary");
+  next->addWidget(chat);
+  next->addWidget(share);
+  next->addStretch(1);
+  connect(chat, &QPushButton::clicked, this, [this] { emit chatAsked(vm_.folder()); });
+  connect(share, &QPushButton::clicked, this, [this] { emit exportAsked(vm_.folder()); });
+  row->addWidget(next_, 1);
   left_below_ = addFigure(row, tr("time left"), &left_);
   best_below_ = addFigure(row, tr("best evaluation"), &best_);
   addFigure(row, tr("tokens seen"), &tokens_);
@@ -87,6 +99,8 @@ void MonitorPage::refreshHeader() {
   const bool live = vm_.isLive() && session_.isActive();
   pause_->setVisible(live);
   stop_->setVisible(live);
+  progress_->setVisible(live || vm_.canContinue() || vm_.steps().empty());
+  next_->setVisible(!progress_->isVisibleTo(this));
   again_->setVisible(vm_.canContinue());
   pause_->setText(session_.canResume() ? tr("Resume") : tr("Pause"));
   pause_->setEnabled(session_.canPause() || session_.canResume());
@@ -99,12 +113,14 @@ void MonitorPage::refreshHeader() {
   const auto& steps = vm_.steps();
   const double total = double(vm_.totalSteps());
   state_->setText(vm_.stateText());
-  state_below_->setText(tr("since %1").arg(QDateTime::fromSecsSinceEpoch(qint64(vm_.startedAt())).toString(QStringLiteral("HH:mm:ss"))));
+  state_below_->setText(live ? tr("since %1").arg(short_time(vm_.startedAt())) : tr("started %1").arg(short_time(vm_.startedAt())));
   if (steps.empty() && live && !session_.progress().what.empty()) {  // loading, tokenising
     const Progress& p = session_.progress();
     step_->setText(QString::fromStdString(p.what));
+    step_below_->setText(tr("before the first step"));
     progress_->setValue(p.total > 0 ? int(1000 * p.done / p.total) : 0);
   } else {
+    step_below_->setText(tr("step"));
     step_->setText(tr("%1 of %2").arg(steps.empty() ? 0 : steps.back().step).arg(qint64(total)));
     progress_->setValue(total > 0 && !steps.empty() ? int(1000 * double(steps.back().step) / total) : 0);
   }
@@ -128,7 +144,10 @@ void MonitorPage::replaceAll() {
   dirty_ = !isVisible();
   refreshHeader();
   if (dirty_) return;
-  for (Chart* chart : charts_) chart->setXName(vm_.xAxis() == XAxis::steps ? QString() : vm_.xAxis() == XAxis::tokens ? tr("tokens") : tr("minutes"));
+  for (Chart* chart : charts_) {
+    const QString name = vm_.xAxis() == XAxis::steps ? tr("steps") : vm_.xAxis() == XAxis::tokens ? tr("tokens") : tr("minutes");
+    chart->setXName(chart == loss_ ? name : QString(), vm_.xAxis() != XAxis::time);
+  }
   const auto none = QVector<double>();
   loss_->setData(raw_, none, none);
   loss_->setData(smooth_, none, none);
@@ -188,7 +207,7 @@ void MonitorPage::refreshRange() {
 void MonitorPage::refreshCaptions(double at_x) {
   const auto& steps = vm_.steps();
   if (steps.empty()) {
-    for (Chart* chart : charts_) chart->setCaption({});
+    for (Chart* chart : charts_) chart->setCaption(tr("drawn from the first step on"));
     return;
   }
   size_t i = steps.size() - 1;

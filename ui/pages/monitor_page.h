@@ -44,7 +44,8 @@ class MonitorPage : public Page {
   void addPoints();
   void refreshCaptions(double at_x);
   void refreshRange();
-  void save(bool csv);
+  void saveTable();
+  void savePictures(const QString& suffix);
   QLabel* addFigure(QHBoxLayout* row, const QString& below, FigureLabel** value);
 
   MonitorViewModel& vm_;
@@ -53,7 +54,8 @@ class MonitorPage : public Page {
   EmptyState* empty_;
   QPushButton *x_axis_, *log_, *table_button_, *folder_, *save_, *pause_, *stop_, *again_;
   QSlider* smoothing_;
-  QLabel *smoothing_text_, *state_below_, *left_below_, *best_below_;
+  QWidget* next_;
+  QLabel *smoothing_text_, *state_below_, *step_below_, *left_below_, *best_below_;
   FigureLabel *state_, *step_, *left_, *best_, *tokens_;
   QProgressBar* progress_;
   QStackedWidget* body_;

@@ -1,12 +1,12 @@
 /// The parts of Monitor: its header buttons, the grid of charts, and what is below.
 #include <QDesktopServices>
-#include <QFile>
 #include <QFileDialog>
 #include <QGridLayout>
 #include <QHeaderView>
 #include <QMenu>
 #include <QMessageBox>
 #include <QPushButton>
+#include <QSaveFile>
 #include <QScrollArea>
 #include <QScrollBar>
 #include <QSlider>
@@ -75,11 +75,9 @@ void MonitorPage::makeHeader() {
   connect(table_button_, &QPushButton::toggled, this, [this](bool on) { body_->setCurrentIndex(on ? 1 : 0); });
   save_ = make_button(tr("Save ▾"), "flat");
   auto* save_menu = new QMenu(save_);
-  save_menu->addAction(tr("Charts as pictures (PNG)…"), this, [this] { save(false); });
-  save_menu->addAction(tr("Figures as a table (CSV)…"), this, [this] { save(true); });
-  save_menu->addSeparator();
-  save_menu->addAction(tr("Chat with this run"), this, [this] { emit chatAsked(vm_.folder()); });
-  save_menu->addAction(tr("Export this run"), this, [this] { emit exportAsked(vm_.folder()); });
+  save_menu->addAction(tr("Charts as pictures (PNG)…"), this, [this] { savePictures(QStringLiteral("png")); });
+  save_menu->addAction(tr("Charts as drawings (SVG)…"), this, [this] { savePictures(QStringLiteral("svg")); });
+  save_menu->addAction(tr("Figures as a table (CSV)…"), this, [this] { saveTable(); });
   save_->setMenu(save_menu);
   folder_ = make_button(tr("Open folder"));
   connect(folder_, &QPushButton::clicked, this, [this] { QDesktopServices::openUrl(QUrl::fromLocalFile(vm_.folder())); });
@@ -153,6 +151,7 @@ QWidget* MonitorPage::makeBelow() {
   body_->addWidget(makeCharts());
   auto* twin = new Card(tr("Every step"));
   table_ = make_table(&vm_.metricsModel(), tr("Every step"));
+  table_->horizontalHeader()->setSectionResizeMode(QHeaderView::Stretch);
   twin->body()->addWidget(table_, 1);
   body_->addWidget(twin);
   column->addWidget(body_, 1);
@@ -168,21 +167,21 @@ QWidget* MonitorPage::makeBelow() {
   return box;
 }
 
-void MonitorPage::save(bool csv) {
-  if (csv) {
-    const QString path = QFileDialog::getSaveFileName(this, tr("Save the figures"), vm_.runName() + QStringLiteral(".csv"), tr("CSV (*.csv)"));
-    if (path.isEmpty()) return;
-    QFile file(path);
-    const QByteArray text = vm_.csv().toUtf8();
-    if (!file.open(QIODevice::WriteOnly) || file.write(text) != text.size())
-      banner()->showError(tr("The figures were not saved."), {file.errorString(), QStringLiteral("io"), path, {}});
-    return;
-  }
+void MonitorPage::saveTable() {
+  const QString path = QFileDialog::getSaveFileName(this, tr("Save the figures"), vm_.runName() + QStringLiteral(".csv"), tr("CSV (*.csv)"));
+  if (path.isEmpty()) return;
+  QSaveFile file(path);
+  const QByteArray text = vm_.csv().toUtf8();
+  if (!file.open(QIODevice::WriteOnly) || file.write(text) != text.size() || !file.commit())
+    banner()->showError(tr("The figures were not saved."), {file.errorString(), QStringLiteral("io"), path, {}});
+}
+
+void MonitorPage::savePictures(const QString& suffix) {
   const QString folder = QFileDialog::getExistingDirectory(this, tr("Folder for the pictures"));
   if (folder.isEmpty()) return;
   for (Chart* chart : charts_) {
-    const QString path = folder + '/' + vm_.runName() + QStringLiteral("-") + chart->title().toLower().replace(' ', '-') + QStringLiteral(".png");
-    if (!chart->savePng(path)) banner()->showError(tr("A picture was not saved."), {tr("It could not be written."), QStringLiteral("io"), path, {}});
+    const QString path = folder + '/' + vm_.runName() + QStringLiteral("-") + chart->title().toLower().replace(' ', '-') + '.' + suffix;
+    if (!chart->save(path)) banner()->showError(tr("A picture was not saved."), {tr("It could not be written."), QStringLiteral("io"), path, {}});
   }
 }
 

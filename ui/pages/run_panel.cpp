@@ -33,7 +33,8 @@ RunPanel::RunPanel(SetupViewModel& vm, QWidget* parent) : Card(tr("This run"), p
   time_ = addFigure(tr("Time"));
   disk_ = addFigure(tr("Disk"));
   downloads_ = addFigure(tr("Downloads"));
-  figures_->addWidget(make_label(tr("Changed from preset"), "muted"), figures_->rowCount(), 0);
+  changed_from_ = make_label({}, "muted");
+  figures_->addWidget(changed_from_, figures_->rowCount(), 0);
   changes_ = make_button({}, "link");
   figures_->addWidget(changes_, figures_->rowCount() - 1, 1, Qt::AlignRight);
   connect(changes_, &QPushButton::clicked, this, &RunPanel::changesAsked);
@@ -78,7 +79,8 @@ void RunPanel::setCanStart(bool can, const QString& why) {
 
 void RunPanel::refresh() {
   const int changed = vm_.changedCount();
-  changes_->setText(changed == 1 ? tr("1 setting") : tr("%1 settings").arg(changed));
+  changes_->setText(changed == 0 ? tr("nothing") : changed == 1 ? tr("1 setting") : tr("%1 settings").arg(changed));
+  changed_from_->setText(vm_.presetName().isEmpty() ? tr("Changed since opened") : tr("Changed from preset"));
   changes_->setEnabled(changed > 0);
   changes_->setToolTip(vm_.changes().join('\n'));
   QString why;

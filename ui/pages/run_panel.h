@@ -32,7 +32,7 @@ class RunPanel : public Card {
 
   SetupViewModel& vm_;
   MemoryBar* memory_;
-  QLabel* waiting_;
+  QLabel *waiting_, *changed_from_;
   QGridLayout* figures_;
   FigureLabel *device_, *time_, *disk_, *downloads_, *steps_;
   QPushButton *changes_, *start_;

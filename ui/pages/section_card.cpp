@@ -9,6 +9,9 @@
 #include "ui/widgets/theme.h"
 
 namespace lorikeet::ui {
+namespace {
+constexpr int kRoomForWords = 140;  // units
+}
 
 SectionCard::SectionCard(SetupViewModel& vm, const FormSection& section, const std::vector<std::string>& skip, QWidget* parent)
     : Card(section.title, parent), vm_(vm), words_(section.advancedWords()) {
@@ -23,6 +26,7 @@ SectionCard::SectionCard(SetupViewModel& vm, const FormSection& section, const s
     more_->setCheckable(true);
     more_->setLayoutDirection(Qt::RightToLeft);
     more_->setText(tr("Advanced: %1").arg(words_));
+    more_->setMinimumWidth(units(18));
     more_->setAccessibleName(tr("Advanced settings of %1").arg(section.title));
     head()->addWidget(more_);
     advanced_ = new QWidget;
@@ -77,6 +81,11 @@ void SectionCard::refreshTexts() {
     row->setNote(vm_.note(row->field().key));
     if (row->field().key == "optimizer.learning_rate") row->setDrawing(vm_.scheduleShape(60));
   }
+}
+
+void SectionCard::resizeEvent(QResizeEvent* event) {
+  Card::resizeEvent(event);
+  if (more_) more_->setText(width() < units(kRoomForWords) ? tr("Advanced") : tr("Advanced: %1").arg(words_));
 }
 
 void SectionCard::setOpen(bool open) {

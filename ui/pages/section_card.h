@@ -20,6 +20,9 @@ class SectionCard : public Card {
   /// Opens the advanced part when the row is in it.
   void reveal(FieldRow* row);
 
+ protected:
+  void resizeEvent(QResizeEvent* event) override;
+
  private:
   FieldRow* addRow(const Field& field, QVBoxLayout* into);
   void refresh(FieldRow* row);

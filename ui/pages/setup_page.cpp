@@ -115,7 +115,7 @@ QWidget* SetupPage::makeForm() {
 }
 
 void SetupPage::refreshPresets() {
-  preset_->setText(vm_.presetName().isEmpty() ? tr("Preset ▾") : tr("Preset: %1 ▾").arg(vm_.presetName()));
+  preset_->setText(vm_.presetName().isEmpty() ? tr("Presets ▾") : tr("Preset: %1 ▾").arg(vm_.presetName()));
   preset_->setVisible(!vm_.presets().empty());
   QMenu* menu = preset_->menu();
   menu->clear();

@@ -115,7 +115,8 @@ void Session::poll() {
   }
   if (!r.evals.empty()) emit evalsArrived(r.evals);
   if (!r.events.empty()) emit eventsArrived(r.events);
-  noticePause(r.step_after_pause, r.progress || !r.steps.empty() || !r.evals.empty() || !r.events.empty());
+  const bool said = std::any_of(r.events.begin(), r.events.end(), [](const RunEvent& e) { return e.event == "paused"; });
+  noticePause(said || r.step_after_pause, r.progress || !r.steps.empty() || !r.evals.empty() || !r.events.empty());
 }
 
 void Session::noticePause(bool stood_at_gate, bool heard) {

@@ -36,6 +36,12 @@ void ChatViewModel::setModel(const QString& model, const QString& adapter, const
   emit modelChanged();
 }
 
+void ChatViewModel::setExamples(const QStringList& questions, bool held_out) {
+  examples_ = questions;
+  held_out_ = held_out;
+  emit modelChanged();
+}
+
 void ChatViewModel::ask(const QString& question) {
   if (busy_ || question.trimmed().isEmpty()) return;
   turns_.push_back({question.trimmed(), {}, {}, {}, {}});

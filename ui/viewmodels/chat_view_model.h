@@ -29,7 +29,13 @@ class ChatViewModel : public QObject {
   bool hasAdapter() const { return !adapter_.isEmpty(); }
   void setCompare(bool on) { compare_ = on; }
   bool compare() const { return compare_ && hasAdapter(); }
+  const QString& adapter() const { return adapter_; }
   void setSystemPrompt(const QString& text) { system_ = text; }
+  const QString& systemPrompt() const { return system_; }
+  /// Questions to begin with, out of the data the model was taught with. `held_out`: it has not seen them.
+  void setExamples(const QStringList& questions, bool held_out);
+  const QStringList& examples() const { return examples_; }
+  bool examplesHeldOut() const { return held_out_; }
   SamplingOptions& sampling() { return sampling_; }
 
   void ask(const QString& question);
@@ -44,7 +50,7 @@ class ChatViewModel : public QObject {
   void turnsChanged();            // a turn was added or removed
   void turnUpdated(int index);    // text arrived
   void busyChanged();
-  void modelChanged();
+  void modelChanged();  // or what goes with it: system prompt, examples
   void problem(const QString& what, const lorikeet::ui::ErrorText& error);
 
  private:
@@ -57,7 +63,8 @@ class ChatViewModel : public QObject {
   std::shared_ptr<Worker> state_;
   QString model_, adapter_, name_, quant_, system_, status_;
   SamplingOptions sampling_;
-  bool compare_ = false, busy_ = false;
+  QStringList examples_;
+  bool compare_ = false, busy_ = false, held_out_ = false;
   std::vector<ChatTurn> turns_;
   QTimer poll_timer_;
 };

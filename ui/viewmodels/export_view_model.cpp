@@ -52,8 +52,9 @@ void ExportViewModel::takeResult() {
     for (const Json& f : *files) {
       if (!f.is_object()) continue;
       const auto bytes = f.value("bytes", uint64_t{0});
-      rows.push_back({{QString::fromStdString(f.value("path", "")), QString::fromStdString(human_bytes(bytes)), QString::fromStdString(f.value("sha256", ""))},
-                      {QString::fromStdString(f.value("path", "")), qulonglong(bytes)}, {}, {}});
+      const QString path = QString::fromStdString(f.value("path", ""));
+      rows.push_back({{QFileInfo(path).fileName(), QString::fromStdString(human_bytes(bytes)), QString::fromStdString(f.value("sha256", ""))},
+                      {path, qulonglong(bytes)}, {}, {}});
     }
   files_.setRows(std::move(rows));
   passed_ = false;

@@ -16,7 +16,7 @@ void HomeViewModel::refresh() {
                },
                [this](const ErrorText& e) { emit problem(tr("The runs could not be listed."), e); });
   if (!device_lines_.empty()) return;
-  queries_.ask(this, QStringLiteral("device"), [](std::stop_token) { return device_information(); },
+  queries_.ask(this, QStringLiteral("device"), [query = device_query_](std::stop_token) { return query ? query() : device_information(); },
                [this](const Json& info) { takeDevice(info); },
                [this](const ErrorText& e) { emit problem(tr("The machine could not be examined."), e); });
 }
@@ -40,14 +40,14 @@ void HomeViewModel::takeDevice(const Json& info) {
       device_lines_.push_back({tr("Memory"), QString::fromStdString(human_bytes(bytes->get<uint64_t>()))});
   }
   const auto gpus = info.find("gpus");
-  if (gpus == info.end() || !gpus->is_array() || gpus->empty()) device_lines_.push_back({tr("GPU"), tr("none usable")});
+  const bool any = gpus != info.end() && gpus->is_array() && !gpus->empty();
+  if (!any) device_lines_.push_back({tr("GPU"), tr("none")});
   else
     for (const Json& gpu : *gpus) device_lines_.push_back({tr("GPU"), gpu.is_object() && gpu.contains("name") ? text(gpu["name"]) : text(gpu)});
-  for (const char* key : {"refused", "note", "why"})
-    if (const auto it = info.find(key); it != info.end() && !it->empty()) {
-      if (it->is_array())
-        for (const Json& one : *it) device_lines_.push_back({tr("Not used"), text(one)});
-      else device_lines_.push_back({tr("Not used"), text(*it)});
+  if (const auto refused = info.find("refused"); refused != info.end() && refused->is_array())
+    for (const Json& one : *refused) {
+      const QString why = text(one);
+      device_lines_.push_back({{}, tr("Not used: %1.").arg(why)});
     }
   emit deviceChanged();
 }

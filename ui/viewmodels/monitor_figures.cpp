@@ -6,20 +6,27 @@
 
 #include "core/base/system.h"
 #include "core/base/text.h"
+#include "ui/models/runs_model.h"
 #include "ui/viewmodels/monitor_view_model.h"
 
 namespace lorikeet::ui {
 
 QString MonitorViewModel::runName() const {
   if (live_ && !session_.name().isEmpty()) return session_.name();
-  return QFileInfo(folder_).fileName();
+  QString name = QFileInfo(folder_).fileName();
+  if (const auto given = information_.find("name"); given != information_.end() && given->is_string()) name = QString::fromStdString(given->get<std::string>());
+  const auto config = information_.find("config");
+  if (config == information_.end() || !config->is_object() || !config->contains("data")) return name;
+  const Json& data = (*config)["data"];
+  const bool known = data.is_object() && data.contains("train") && data["train"].is_array() && !data["train"].empty() && data["train"][0].is_string();
+  return known ? run_title(name, QString::fromStdString(data["train"][0].get<std::string>())) : name;
 }
 
 QString MonitorViewModel::stateText() const {
   if (live_) return session_state_text(session_.state());
   const auto it = information_.find("state");
   const QString state = it != information_.end() && it->is_string() ? QString::fromStdString(it->get<std::string>()) : QString();
-  if (state == "running") return held_ ? tr("Running elsewhere") : tr("Cut off");
+  if (state == "running") return held_ ? tr("Running elsewhere") : tr("Interrupted");
   if (state == "finished") return tr("Finished");
   if (state == "cancelled") return tr("Stopped");
   if (state == "failed") return tr("Failed");

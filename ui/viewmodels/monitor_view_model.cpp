@@ -51,6 +51,7 @@ MonitorViewModel::MonitorViewModel(Session& session, QueryRunner& queries, QObje
   connect(&session_, &Session::evalsArrived, this, [this](const std::vector<EvalReport>& evals) {
     if (!live_) return;
     evals_.insert(evals_.end(), evals.begin(), evals.end());
+    metrics_.addEvals(evals);
     emit pointsAdded();
     emit headerChanged();
   });
@@ -139,6 +140,7 @@ void MonitorViewModel::takeHistory(History h, bool anew) {
   for (const auto& [event, time] : h.events) addEvent(event, time);
   evals_.insert(evals_.end(), h.evals.begin(), h.evals.end());
   addSteps(h.steps);
+  metrics_.addEvals(h.evals);
   if (anew) emit runReplaced();
   emit headerChanged();
 }

@@ -9,6 +9,8 @@
 namespace lorikeet::ui {
 namespace {
 
+constexpr size_t kExamples = 3;
+
 bool holds(const QString& folder, const char* name) { return QFileInfo::exists(folder + '/' + QLatin1String(name)); }
 
 /// A .json file is a config when it is an object with only sections of RunConfig in it.
@@ -77,7 +79,7 @@ void Studio::startTraining() {
 }
 
 void Studio::continueRun(const QString& folder) {
-  if (session.start(QFileInfo(folder).fileName(), [run = folder.toStdString()] { return make_resume_job(run, 0); }))
+  if (session.start(titleOf(folder), [run = folder.toStdString()] { return make_resume_job(run, 0); }))
     emit pageAsked(QStringLiteral("monitor"));
 }
 
@@ -129,10 +131,33 @@ void Studio::chatWithRun(const QString& folder) {
     return c;
   };
   queries_.ask(this, QStringLiteral("chat"), config_of, [this, folder](const RunConfig& c) {
-    chat.setModel(QString::fromStdString(c.model.path), folder, QFileInfo(folder).fileName(), QString::fromStdString(c.quantization.format));
-    chat.setSystemPrompt(QString::fromStdString(c.data.system_prompt));
+    setChat(c, folder, titleOf(folder));
     emit pageAsked(QStringLiteral("chat"));
   }, [this](const ErrorText& e) { emit problem(tr("The run could not be read."), e); });
+}
+
+void Studio::chatWithBase() { setChat(setup.config(), {}, tr("base model")); }
+
+/// A model taught under a system prompt answers as it was taught only under the same one: it is taken from the data.
+void Studio::setChat(const RunConfig& c, const QString& adapter, const QString& name) {
+  chat.setModel(QString::fromStdString(c.model.path), adapter, name, QString::fromStdString(c.quantization.format));
+  chat.setSystemPrompt(QString::fromStdString(c.data.system_prompt));
+  chat.setExamples({}, false);
+  if (c.data.train.empty()) return;
+  queries_.ask(this, QStringLiteral("examples"), [c](std::stop_token stop) { return chat_examples(c, kExamples, stop); },
+               [this](const ChatExamples& e) {
+                 if (!e.system_prompt.empty()) chat.setSystemPrompt(QString::fromStdString(e.system_prompt));
+                 QStringList questions;
+                 for (const std::string& q : e.questions) questions << QString::fromStdString(q);
+                 chat.setExamples(questions, e.held_out);
+               },
+               [](const ErrorText&) {});  // the data may be gone; the model can be spoken to all the same
+}
+
+QString Studio::titleOf(const QString& folder) {
+  for (const RunRow& run : home.runs().rows())
+    if (run.path == folder) return run_title(run.name, run.data);
+  return QFileInfo(folder).fileName();
 }
 
 void Studio::exportRun(const QString& folder) {

@@ -41,6 +41,8 @@ class Studio : public QObject {
   void newRun();
   void openPath(const QString& path);
   void chatWithRun(const QString& folder);
+  /// The base model as Set up has it now, spoken to as its data does.
+  void chatWithBase();
   void exportRun(const QString& folder);
   QueryRunner& queries() { return queries_; }
 
@@ -50,6 +52,8 @@ class Studio : public QObject {
 
  private:
   void openAs(PathKind kind, const QString& path);
+  QString titleOf(const QString& folder);
+  void setChat(const RunConfig& config, const QString& adapter, const QString& name);
 };
 
 }  // namespace lorikeet::ui

@@ -87,7 +87,11 @@ EmptyState::EmptyState(const QString& icon_name, const QString& title, const QSt
   text_->setWordWrap(true);
   text_->setAlignment(Qt::AlignHCenter | Qt::AlignTop);
   text_->setFixedWidth(units(110));
-  column->addWidget(text_, 0, Qt::AlignHCenter);
+  auto* middle = new QHBoxLayout;  // a row, not an alignment: only so the text gets the height its lines need
+  middle->addStretch(1);
+  middle->addWidget(text_);
+  middle->addStretch(1);
+  column->addLayout(middle);
   button_ = make_button(button_text, "primary");
   button_->setVisible(!button_text.isEmpty());
   column->addWidget(button_, 0, Qt::AlignHCenter);

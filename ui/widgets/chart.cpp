@@ -2,6 +2,8 @@
 
 #include <qcustomplot.h>
 
+#include <QFileInfo>
+#include <QSvgGenerator>
 #include <QTextDocumentFragment>
 #include <QVBoxLayout>
 #include <algorithm>
@@ -16,28 +18,43 @@
 namespace lorikeet::ui {
 namespace {
 
+constexpr double kAir = 0.012;
 const double kNan = std::numeric_limits<double>::quiet_NaN();
 
-/// Short labels: 2e-4, 1.5, 3k, 600 MB.
+/// Short labels: 2e-4, 1.5, 3k, 600 MB; all of one axis written in one way.
 class ShortTicker : public QCPAxisTicker {
  public:
-  explicit ShortTicker(AxisNumbers numbers) : numbers_(numbers) {
+  explicit ShortTicker(AxisNumbers numbers, int count = 3) : numbers_(numbers) {
     setTickStepStrategy(tssReadability);
-    setTickCount(3);
+    setTickCount(count);
   }
 
  protected:
+  double getTickStep(const QCPRange& range) override {
+    const double step = QCPAxisTicker::getTickStep(range);
+    return numbers_ == AxisNumbers::whole ? std::max(1.0, std::floor(step)) : step;
+  }
+  QVector<QString> createLabelVector(const QVector<double>& ticks, const QLocale& locale, QChar format, int precision) override {
+    double largest = 0;
+    for (const double tick : ticks) largest = std::max(largest, std::fabs(tick));
+    tiny_ = largest < 9e-3;
+    return QCPAxisTicker::createLabelVector(ticks, locale, format, precision);
+  }
   QString getTickLabel(double tick, const QLocale&, QChar, int) override {
     if (std::fabs(tick) < 1e-15) return QStringLiteral("0");
     if (numbers_ == AxisNumbers::bytes) return QString::fromStdString(human_bytes(uint64_t(std::max(0.0, tick))));
     const double size = std::fabs(tick);
     if (size >= 1e6) return QString::number(tick / 1e6, 'g', 4) + 'M';
     if (size >= 1e4 || (numbers_ == AxisNumbers::thousands && size >= 1e3)) return QString::number(tick / 1e3, 'g', 4) + 'k';
-    return NumberEdit::textOf(std::round(tick * 1e12) / 1e12);
+    const double round = std::round(tick * 1e12) / 1e12;
+    if (!tiny_) return NumberEdit::textOf(round);
+    const int exponent = int(std::floor(std::log10(size) + 1e-9));
+    return QString::number(round / std::pow(10, exponent), 'g', 4) + QStringLiteral("e%1").arg(exponent);
   }
 
  private:
   AxisNumbers numbers_;
+  bool tiny_ = false;
 };
 
 }  // namespace
@@ -70,10 +87,8 @@ Chart::Chart(const QString& title, AxisNumbers numbers, QWidget* parent)
   cursor_->setVisible(false);
   level_->setVisible(false);
   makeTicker();
-  auto x_ticker = QSharedPointer<ShortTicker>(new ShortTicker(AxisNumbers::plain));
-  x_ticker->setTickCount(5);
-  x_ticker->setTickStepStrategy(QCPAxisTicker::tssReadability);
-  plot_->xAxis->setTicker(x_ticker);
+  plot_->axisRect()->setAutoMargins(QCP::msTop | QCP::msRight | QCP::msBottom);
+  setXName({}, true);
   connect(plot_->xAxis, qOverload<const QCPRange&>(&QCPAxis::rangeChanged), this, [this](const QCPRange& range) {
     if (setting_range_) return;
     zoomed_ = true;
@@ -123,6 +138,9 @@ void Chart::applyTheme() {
     axis->grid()->setPen(QPen(c.line, 1));
     axis->grid()->setZeroLinePen(QPen(c.line, 1));
   }
+  // The same room for figures in every chart, so that one x stands under the other.
+  const int room = QFontMetrics(Theme::instance().small()).horizontalAdvance(QStringLiteral("888 MB")) + units(2.5);
+  plot_->axisRect()->setMargins(QMargins(room, 0, 0, 0));
   plot_->xAxis->grid()->setVisible(false);
   plot_->yAxis->setBasePen(Qt::NoPen);
   cursor_->setPen(QPen(c.muted, 1, Qt::DashLine));
@@ -169,11 +187,14 @@ void Chart::setLogarithmic(bool on) {
   replotSoon();
 }
 
-void Chart::setXName(const QString& name) { plot_->xAxis->setLabel(name); }
+void Chart::setXName(const QString& name, bool whole) {
+  plot_->xAxis->setLabel(name);
+  plot_->xAxis->setTicker(QSharedPointer<ShortTicker>(new ShortTicker(whole ? AxisNumbers::whole : AxisNumbers::plain, 5)));
+}
 
 void Chart::setFullRange(double from, double to) {
   full_from_ = from;
-  full_to_ = to > from ? to : from + 1;
+  full_to_ = to > from ? to + kAir * (to - from) : from + 1;  // the last ring whole
   if (!zoomed_) setXRange(full_from_, full_to_), zoomed_ = false;
 }
 
@@ -201,12 +222,19 @@ void Chart::fitY() {
     if (!found) continue;
     low = std::min(low, r.lower), high = std::max(high, r.upper);
   }
-  if (low > high) low = logarithmic_ ? 0.1 : 0, high = 1;
+  const bool empty = low > high;  // no axis of invented figures
+  plot_->xAxis->setTickLabels(!empty);
+  plot_->yAxis->setTickLabels(!empty);
+  plot_->yAxis->grid()->setVisible(!empty);
+  level_->setVisible(!empty && std::isfinite(level_y_));
+  if (empty) low = logarithmic_ ? 0.1 : 0, high = 1;
   if (std::isfinite(level_y_) && level_y_ < 4 * std::max(high, 1e-30)) high = std::max(high, level_y_);
   if (logarithmic_) return plot_->yAxis->setRange(low / 1.15, high * 1.15);
   if (from_zero_) low = std::min(low, 0.0);
   const double air = std::max((high - low) * 0.08, std::max(std::fabs(high), 1e-12) * 1e-3);
-  plot_->yAxis->setRange(from_zero_ && low >= 0 ? 0 : low - air, high + air);
+  const bool rings = std::any_of(series_.begin(), series_.end(), [](const Series& s) { return s.look.points; });
+  const double floor = rings ? -0.02 * high : 0;  // a ring near zero stays whole
+  plot_->yAxis->setRange(from_zero_ && low >= 0 ? floor : low - air, high + air);
 }
 
 void Chart::replotSoon() {
@@ -228,7 +256,41 @@ void Chart::showCursor(double x) {
   replotSoon();
 }
 
-bool Chart::savePng(const QString& path) { return plot_->savePng(path, 1600, 900, 1.0); }
+bool Chart::save(const QString& path) {
+  constexpr int kWidth = 1000, kHeight = 560;
+  if (path.endsWith(QLatin1String(".svg"), Qt::CaseInsensitive)) {
+    QSvgGenerator out;
+    out.setFileName(path);
+    out.setSize({kWidth, kHeight});
+    out.setViewBox(QRect(0, 0, kWidth, kHeight));
+    out.setTitle(title_);
+    if (!QFileInfo(QFileInfo(path).absolutePath()).isWritable()) return false;  // the generator itself only warns
+    QCPPainter painter(&out);
+    painter.setMode(QCPPainter::pmVectorized);
+    drawInto(painter, {kWidth, kHeight});
+    return painter.end() && QFileInfo(path).size() > 0;
+  }
+  QImage image(2 * kWidth, 2 * kHeight, QImage::Format_RGB32);
+  image.setDevicePixelRatio(2);
+  QCPPainter painter(&image);
+  drawInto(painter, {kWidth, kHeight});
+  return painter.end() && image.save(path);
+}
+
+/// The chart as it is seen, with its title and figures above it.
+void Chart::drawInto(QCPPainter& painter, QSize size) {
+  const ThemeColors& c = colors();
+  const int edge = units(4), head = units(10);
+  painter.fillRect(QRect(QPoint(0, 0), size), c.card);
+  painter.setFont(Theme::instance().title());
+  painter.setPen(c.text);
+  painter.drawText(QRect(edge, 0, size.width() - 2 * edge, head), Qt::AlignLeft | Qt::AlignVCenter, title_);
+  painter.setFont(Theme::instance().small());
+  painter.setPen(c.muted);
+  painter.drawText(QRect(edge, 0, size.width() - 2 * edge, head), Qt::AlignRight | Qt::AlignVCenter, accessibleDescription());
+  painter.translate(edge, head);
+  plot_->toPainter(&painter, size.width() - 2 * edge, size.height() - head - edge);
+}
 
 bool Chart::eventFilter(QObject* watched, QEvent* event) {
   if (event->type() == QEvent::MouseMove) emit cursorMoved(plot_->xAxis->pixelToCoord(static_cast<QMouseEvent*>(event)->position().x()));

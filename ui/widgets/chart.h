@@ -9,6 +9,7 @@
 class QCustomPlot;
 class QCPGraph;
 class QCPItemStraightLine;
+class QCPPainter;
 class QLabel;
 namespace lorikeet::ui {
 
@@ -18,7 +19,7 @@ struct SeriesLook {
   bool points = false;  // rings instead of a line
   bool dashed = false;  // differs by more than colour
 };
-enum class AxisNumbers { plain, bytes, thousands };
+enum class AxisNumbers { plain, bytes, thousands, whole };
 
 class Chart : public QFrame {
   Q_OBJECT
@@ -34,7 +35,8 @@ class Chart : public QFrame {
   void setFromZero(bool on) { from_zero_ = on; }
   /// The x every chart of the page shows when it is not zoomed.
   void setFullRange(double from, double to);
-  void setXName(const QString& name);
+  /// `whole`: no figures between two whole ones, as for steps.
+  void setXName(const QString& name, bool whole);
 
   void showCursor(double x);  // NaN hides it
   void setXRange(double from, double to);
@@ -42,7 +44,8 @@ class Chart : public QFrame {
   bool isZoomed() const { return zoomed_; }
   /// Redraws soon, at most once for many calls.
   void replotSoon();
-  bool savePng(const QString& path);
+  /// A picture with the title: SVG by the name's end, else PNG. False when it could not be written.
+  bool save(const QString& path);
   QString title() const { return title_; }
   double valueAt(int series, double x) const;
 
@@ -59,6 +62,7 @@ class Chart : public QFrame {
   void applyTheme();
   void styleSeries(const Series& series);
   void fitY();
+  void drawInto(QCPPainter& painter, QSize size);
   void makeTicker();
 
   QString title_;

@@ -4,7 +4,9 @@
 #include <QKeyEvent>
 #include <QLineEdit>
 #include <QListView>
+#include <QPainter>
 #include <QStandardItemModel>
+#include <QStyledItemDelegate>
 #include <QVBoxLayout>
 #include <algorithm>
 #include <vector>
@@ -30,6 +32,24 @@ int fuzzy_score(const QString& pattern, const QString& text) {
   return score * 100 - int(text.size());
 }
 
+namespace {
+
+constexpr int kKeysRole = Qt::UserRole + 1;
+
+/// The name at the left behind its icon's place, the keys at the right.
+class CommandDelegate : public QStyledItemDelegate {
+ public:
+  using QStyledItemDelegate::QStyledItemDelegate;
+  void paint(QPainter* painter, const QStyleOptionViewItem& option, const QModelIndex& index) const override {
+    QStyledItemDelegate::paint(painter, option, index);
+    painter->setPen(colors().muted);
+    painter->setFont(Theme::instance().small());
+    painter->drawText(option.rect.adjusted(0, 0, -units(3), 0), Qt::AlignRight | Qt::AlignVCenter, index.data(kKeysRole).toString());
+  }
+};
+
+}  // namespace
+
 CommandPalette::CommandPalette(QWidget* window)
     : QFrame(window), line_(new QLineEdit), list_(new QListView), model_(new QStandardItemModel(this)) {
   setObjectName(QStringLiteral("palette"));
@@ -40,6 +60,7 @@ CommandPalette::CommandPalette(QWidget* window)
   line_->setPlaceholderText(tr("Type a command"));
   line_->setAccessibleName(tr("Type a command"));
   list_->setModel(model_);
+  list_->setItemDelegate(new CommandDelegate(list_));
   list_->setAccessibleName(tr("Commands that fit"));
   list_->setFocusPolicy(Qt::NoFocus);
   list_->setEditTriggers(QAbstractItemView::NoEditTriggers);
@@ -74,9 +95,14 @@ void CommandPalette::filter(const QString& words) {
   }
   std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
   model_->clear();
+  QPixmap nothing(units(4), units(4));
+  nothing.fill(Qt::transparent);
+  const QIcon blank(nothing);  // names stand in one column, with an icon or without
   for (const auto& [score, action] : found) {
     const QString keys = action->shortcut().toString(QKeySequence::NativeText);
-    auto* item = new QStandardItem(action->icon(), action->text().remove('&') + (keys.isEmpty() ? QString() : QStringLiteral("    ") + keys));
+    auto* item = new QStandardItem(action->icon().isNull() ? blank : action->icon(), action->text().remove('&'));
+    item->setData(keys, kKeysRole);
+    item->setAccessibleText(keys.isEmpty() ? item->text() : tr("%1, keys %2").arg(item->text(), keys));
     item->setData(QVariant::fromValue(action), Qt::UserRole);
     item->setEnabled(action->isEnabled());
     if (!action->isEnabled()) item->setToolTip(action->toolTip());

@@ -3,6 +3,7 @@
 #include <QCheckBox>
 #include <QComboBox>
 #include <QEvent>
+#include <QGridLayout>
 #include <QHBoxLayout>
 #include <QLineEdit>
 #include <QPainter>
@@ -19,6 +20,9 @@
 #include "ui/widgets/wheel_guard.h"
 
 namespace lorikeet::ui {
+namespace {
+constexpr int kRoomForHelp = 138;  // units, with label and control
+}
 
 FieldFrame::FieldFrame(QWidget* parent) : QFrame(parent) { setObjectName(QStringLiteral("fieldframe")); }
 
@@ -47,14 +51,16 @@ void FieldFrame::paintEvent(QPaintEvent* event) {
 }
 
 FieldRow::FieldRow(const Field& field, QWidget* parent) : QWidget(parent), field_(field), frame_(new FieldFrame) {
-  auto* row = new QHBoxLayout(this);
-  row->setContentsMargins(0, 0, 0, 0);
-  row->setSpacing(units(3));
+  grid_ = new QGridLayout(this);
+  grid_->setContentsMargins(0, 0, 0, 0);
+  grid_->setHorizontalSpacing(units(3));
+  grid_->setVerticalSpacing(units(1));
+  grid_->setColumnStretch(2, 1);
   label_ = make_label(field_label(field));
   label_->setFixedWidth(units(31));
   label_->setWordWrap(true);
   label_->setToolTip(QString::fromUtf8(field.key.data(), qsizetype(field.key.size())));
-  row->addWidget(label_);
+  grid_->addWidget(label_, 0, 0);
   frame_->setFixedWidth(units(66));
   auto* inside = new QHBoxLayout(frame_);
   inside->setContentsMargins(1, 1, units(2), 1);
@@ -72,13 +78,22 @@ FieldRow::FieldRow(const Field& field, QWidget* parent) : QWidget(parent), field
   back_->hide();
   connect(back_, &QToolButton::clicked, this, &FieldRow::returnAsked);
   inside->addWidget(back_);
-  row->addWidget(frame_, 0, Qt::AlignVCenter);
+  grid_->addWidget(frame_, 0, 1, Qt::AlignVCenter);
   help_ = make_label({}, "small");
   help_->setWordWrap(true);
-  help_->setMinimumWidth(units(24));
-  row->addWidget(help_, 1);
+  help_->setMinimumWidth(1);  // where there is no room beside the control it goes below
+  grid_->addWidget(help_, 0, 2);
   label_->setBuddy(control_);
   showHelp();
+}
+
+void FieldRow::resizeEvent(QResizeEvent* event) {
+  QWidget::resizeEvent(event);
+  const bool below = width() < units(kRoomForHelp);
+  if (below == help_below_) return;
+  help_below_ = below;
+  grid_->removeWidget(help_);
+  below ? grid_->addWidget(help_, 1, 1) : grid_->addWidget(help_, 0, 2);
 }
 
 void FieldRow::makeControl(QHBoxLayout* inside) {

@@ -8,6 +8,7 @@
 
 #include "core/config/run_config.h"
 
+class QGridLayout;
 class QHBoxLayout;
 class QLineEdit;
 class QComboBox;
@@ -55,6 +56,9 @@ class FieldRow : public QWidget {
   void edited(const lorikeet::Json& value, bool typing);
   void returnAsked();
 
+ protected:
+  void resizeEvent(QResizeEvent* event) override;
+
  private:
   void makeControl(QHBoxLayout* inside);
   void makeNumber(bool whole);
@@ -63,6 +67,8 @@ class FieldRow : public QWidget {
   void showHelp();
 
   const Field& field_;
+  QGridLayout* grid_;
+  bool help_below_ = false;
   FieldFrame* frame_;
   QLabel *label_, *suffix_, *help_;
   QToolButton* back_;

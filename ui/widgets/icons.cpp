@@ -4,6 +4,7 @@
 #include <QIconEngine>
 #include <QPainter>
 #include <QSvgRenderer>
+#include <algorithm>
 #include <cmath>
 
 #include "ui/widgets/theme.h"
@@ -24,7 +25,8 @@ class TintedEngine : public QIconEngine {
   void paint(QPainter* painter, const QRect& rect, QIcon::Mode mode, QIcon::State) override {
     QColor color = color_.isValid() ? color_ : colors().text;
     if (mode == QIcon::Disabled) color = colors().muted, color.setAlphaF(0.6F);
-    QSvgRenderer(svg_text(name_, color)).render(painter, rect);
+    const int side = std::min(rect.width(), rect.height());  // room beyond it stays empty, as a gap before the text
+    QSvgRenderer(svg_text(name_, color)).render(painter, QRect(rect.left(), rect.top() + (rect.height() - side) / 2, side, side));
   }
   QPixmap pixmap(const QSize& size, QIcon::Mode mode, QIcon::State state) override {
     QPixmap out(size);
