@@ -19,7 +19,7 @@ inline StepVec broadcast(Step s) { return _mm256_set1_ps(s); }
 inline Vec multiply_add(Vec sum, StepVec a, StepVec b) { return _mm256_fmadd_ps(a, b, sum); }
 
 // 8 x 8 by unpacking in pairs, then fours, then halves.
-void transpose8(const float* from, int64_t stride, float* out) {
+void transpose8(const float* from, int64_t stride, float* out, int64_t out_stride) {
   __m256 r[8], t[8];
   for (int i = 0; i < 8; ++i) r[i] = _mm256_loadu_ps(from + i * stride);
   for (int i = 0; i < 8; i += 2) {
@@ -32,14 +32,14 @@ void transpose8(const float* from, int64_t stride, float* out) {
       r[i + 2 * j + 1] = _mm256_shuffle_ps(t[i + j], t[i + j + 2], 0xEE);
     }
   for (int i = 0; i < 4; ++i) {
-    _mm256_storeu_ps(out + i * kPanelColumns, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-    _mm256_storeu_ps(out + (i + 4) * kPanelColumns, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+    _mm256_storeu_ps(out + i * out_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+    _mm256_storeu_ps(out + (i + 4) * out_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
   }
 }
 
-void transpose_block(const float* from, int64_t stride, float* out) {
-  transpose8(from, stride, out);
-  transpose8(from + 8 * stride, stride, out + 8);
+void transpose_block(const float* from, int64_t stride, float* out, int64_t out_stride) {
+  transpose8(from, stride, out, out_stride);
+  transpose8(from + 8 * stride, stride, out + 8, out_stride);
 }
 
 #include "core/ops/gemm_pack_f32.inl"

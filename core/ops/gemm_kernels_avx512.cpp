@@ -20,11 +20,11 @@ inline Vec multiply_add(Vec sum, StepVec a, StepVec b) { return _mm512_fmadd_ps(
 
 #include "core/ops/transpose16_avx512.inl"
 
-void transpose_block(const float* from, int64_t stride, float* out) {
+void transpose_block(const float* from, int64_t stride, float* out, int64_t out_stride) {
   __m512i r[16];
   for (int i = 0; i < 16; ++i) r[i] = _mm512_loadu_si512(from + i * stride);
   transpose16(r);
-  for (int i = 0; i < 16; ++i) _mm512_storeu_si512(out + i * kPanelColumns, r[i]);
+  for (int i = 0; i < 16; ++i) _mm512_storeu_si512(out + i * out_stride, r[i]);
 }
 
 #include "core/ops/gemm_pack_f32.inl"
