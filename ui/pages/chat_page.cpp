@@ -59,7 +59,7 @@ ChatPage::ChatPage(Studio& studio, QWidget* parent)
 
 void ChatPage::entered() {
   studio_.home.refresh();
-  if (vm_.modelName().isEmpty()) studio_.chatWithBase();
+  if (!vm_.hasAdapter()) studio_.chatWithBase();  // Set up may have changed
   input_->setFocus();
 }
 

@@ -136,7 +136,12 @@ void Studio::chatWithRun(const QString& folder) {
   }, [this](const ErrorText& e) { emit problem(tr("The run could not be read."), e); });
 }
 
-void Studio::chatWithBase() { setChat(setup.config(), {}, tr("base model")); }
+void Studio::chatWithBase() {
+  const bool same = !chat.hasAdapter() && !chat.modelName().isEmpty() && base_config_ == setup.config();
+  if (same) return;  // what was typed there stays
+  base_config_ = setup.config();
+  setChat(base_config_, {}, tr("base model"));
+}
 
 /// A model taught under a system prompt answers as it was taught only under the same one: it is taken from the data.
 void Studio::setChat(const RunConfig& c, const QString& adapter, const QString& name) {

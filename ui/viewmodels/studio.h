@@ -52,6 +52,7 @@ class Studio : public QObject {
 
  private:
   void openAs(PathKind kind, const QString& path);
+  RunConfig base_config_;  // of the base model in Chat
   QString titleOf(const QString& folder);
   void setChat(const RunConfig& config, const QString& adapter, const QString& name);
 };

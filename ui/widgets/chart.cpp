@@ -115,7 +115,7 @@ int Chart::addSeries(const QString& name, SeriesLook look) {
 
 void Chart::styleSeries(const Series& s) {
   QColor color = colors().series[size_t(s.look.color)];
-  if (s.look.faint) color.setAlphaF(0.4F);
+  if (s.look.faint) color.setAlphaF(0.55F);
   const double width = std::max(1.0, units(1) * (s.look.faint ? 0.25 : 0.45));
   s.graph->setPen(QPen(color, width, s.look.dashed ? Qt::DashLine : Qt::SolidLine, Qt::RoundCap, Qt::RoundJoin));
   if (!s.look.points) return;
@@ -233,7 +233,7 @@ void Chart::fitY() {
   if (from_zero_) low = std::min(low, 0.0);
   const double air = std::max((high - low) * 0.08, std::max(std::fabs(high), 1e-12) * 1e-3);
   const bool rings = std::any_of(series_.begin(), series_.end(), [](const Series& s) { return s.look.points; });
-  const double floor = rings ? -0.02 * high : 0;  // a ring near zero stays whole
+  const double floor = rings ? -0.035 * high : 0;  // a ring near zero stays whole
   plot_->yAxis->setRange(from_zero_ && low >= 0 ? floor : low - air, high + air);
 }
 
