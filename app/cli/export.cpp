@@ -42,7 +42,7 @@ void add_export(CLI::App& app, Cli& cli) {
   auto* c = app.add_subcommand("export", "an adapter for other programs: written, re-opened, compared");
   c->footer("\nExamples:\n  lorikeet export my-run --to peft --out my-adapter\n  lorikeet export my-run/checkpoints/step-50 --to peft --out early --json");
   auto a = std::make_shared<Arguments>();
-  c->add_option("from", a->request.from, "run folder, checkpoint or adapter folder")->required();
+  c->add_option("from", a->request.from, "run folder, checkpoint, PEFT folder or GGUF adapter")->required();
   c->add_option("--to", a->request.to, "peft (merged, gguf, gguf-adapter, ollama: not in this version)")->required();
   c->add_option("--type", a->request.type, "tensor type where the format has several");
   c->add_option("--out", a->request.out, "new folder")->required();
@@ -62,7 +62,7 @@ void add_verify(CLI::App& app, Cli& cli) {
   auto* c = app.add_subcommand("verify", "the comparison at the end of an export, asked again later");
   c->footer("\nExamples:\n  lorikeet verify my-adapter --against my-run\n  lorikeet verify my-adapter --model model.gguf --json");
   auto a = std::make_shared<VerifyRequest>();
-  c->add_option("export", a->exported, "folder that an export wrote")->required();
+  c->add_option("export", a->exported, "what an export wrote: PEFT folder or GGUF adapter")->required();
   c->add_option("--against", a->against, "run, checkpoint or adapter it was made from; without it: opens, fits and computes");
   c->add_option("--model", a->model, "base model; empty: the one the adapter names, else the default model");
   c->callback([&cli, a] {

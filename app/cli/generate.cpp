@@ -69,7 +69,7 @@ void add_generate(CLI::App& app, Cli& cli) {
   c->footer("\nExamples:\n  lorikeet generate --prompt \"The capital of France is\" --max-new-tokens 8\n  lorikeet generate --adapter my-run --messages chat.json --json");
   auto a = std::make_shared<Arguments>();
   c->add_option("--model", a->model.model, "model; empty: the adapter's base, else the default model");
-  c->add_option("--adapter", a->model.adapter, "PEFT folder, run folder or checkpoint");
+  c->add_option("--adapter", a->model.adapter, "PEFT folder, GGUF adapter, run folder or checkpoint");
   c->add_option("--quant", a->model.quant, "weight format to compute with (keep: as stored)");
   c->add_option("--prompt", a->prompt, "text to continue");
   c->add_option("--messages", a->messages, "JSON file with messages to answer");

@@ -14,7 +14,7 @@ void add_score(CLI::App& app, Cli& cli) {
   c->footer("\nExamples:\n  lorikeet score --data heldout.jsonl --adapter my-run\n  lorikeet score --model model.gguf --ids 504,3575,282 --logits logits.npy --json");
   auto a = std::make_shared<Arguments>();
   c->add_option("--model", a->request.model, "model; empty: the adapter's base, else the default model");
-  c->add_option("--adapter", a->request.adapter, "PEFT folder, run folder or checkpoint");
+  c->add_option("--adapter", a->request.adapter, "PEFT folder, GGUF adapter, run folder or checkpoint");
   c->add_option("--quant", a->request.quant, "weight format to compute with (keep: as stored)");
   auto* ids = c->add_option("--ids", a->ids, "token ids as 1,2,3");
   c->add_option("--data", a->request.data, "data set")->excludes(ids);

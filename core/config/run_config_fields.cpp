@@ -70,7 +70,8 @@ const std::array kFields = {
     Field{"adapter.alpha_pattern", LORIKEET_FIELD(adapter, alpha_pattern), 0.001, 1e6, "", "", kAdvanced,
           "Alpha by module", "Another alpha for the modules whose name matches, for example {\"down_proj\": 16}."},
     Field{"adapter.from", LORIKEET_FIELD(adapter, from), 0, 0, "", "", kAdvanced, "Start from",
-          "A finished adapter (PEFT folder) to continue with; it brings its rank, alpha and targets along."},
+          "A finished adapter (PEFT folder or GGUF adapter) to continue with; it brings its rank, alpha and targets "
+          "along."},
     Field{"adapter.rslora", LORIKEET_FIELD(adapter, rslora), 0, 0, "", "", kAdvanced, "Rank-stabilised",
           "Divides alpha by the square root of the rank, which keeps high ranks learning."},
     Field{"adapter.dora", LORIKEET_FIELD(adapter, dora), 0, 0, "", "", kAdvanced, "DoRA",

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/registry.h"
+#include "core/io/model_files.h"
 
 namespace lorikeet {
 
@@ -15,9 +16,10 @@ struct ExportedFile {
   uint64_t bytes = 0;
 };
 struct ExportInput {
-  std::string adapter;  // folder with adapter_config.json, or a run or checkpoint folder that has one in adapter/
+  std::string adapter;  // folder with adapter_config.json, run or checkpoint folder with one in adapter/, GGUF adapter
   std::string type;     // tensor type, where the format has several; empty: its usual one
   std::string out;      // new or empty folder; appears complete or not at all
+  ModelFilesPtr base;   // wanted for a GGUF adapter, whose rows are put in order by its head size
 };
 /// Throws InputError when the adapter cannot be used, RunError when `out` exists and is not empty or when what was
 /// written reads back differently, Interrupted. Nothing half-written is left.

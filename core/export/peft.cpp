@@ -38,6 +38,17 @@ void refuse_damaged_checkpoint(const std::string& from) {
   }
 }
 
+/// A GGUF adapter gets the order of rows of a PEFT adapter, and the name of its base where it has none.
+AdapterFiles read_for_export(const ExportInput& input) {
+  AdapterFiles adapter = read_adapter(input.adapter);
+  if (!adapter.gguf_rows) return adapter;
+  if (!input.base)
+    throw UsageError(printable(input.adapter, 200) + ": a GGUF adapter is exported together with its base model");
+  put_rows_in_hf_order(adapter, input.base->config(), input.adapter);
+  if (adapter.spec.base_model_name.empty()) adapter.spec.base_model_name = input.base->base_name();
+  return adapter;
+}
+
 /// The written folder against its source: same tensors bit for bit, same meaning of the config.
 void compare(const AdapterFiles& source, const std::string& folder) {
   const AdapterFiles written = read_adapter(folder);
@@ -66,7 +77,7 @@ std::vector<ExportedFile> export_peft(const ExportInput& input, std::stop_token 
         "--type " + printable(input.type, 40) +
         " is not offered for PEFT adapters; f32 is, and without --type they keep the type they have");
   refuse_damaged_checkpoint(input.adapter);
-  AdapterFiles adapter = read_adapter(input.adapter);
+  AdapterFiles adapter = read_for_export(input);
   if (input.type == "f32")
     for (auto& [name, tensor] : adapter.tensors) tensor = tensor.to(DType::f32);
   require_new_folder(input.out);

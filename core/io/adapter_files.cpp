@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <map>
 #include <set>
 
@@ -19,6 +20,8 @@
 
 namespace lorikeet {
 namespace {
+
+using std::string_literals::operator""s;
 
 constexpr const char* kPrefix = "base_model.model.";
 constexpr const char* kConfigFile = "adapter_config.json";
@@ -38,11 +41,10 @@ std::string folder_of(std::string path) {
   for (const std::string& folder : {path, path + "/adapter"})
     if (is_file(folder + "/" + kConfigFile)) return folder;
   std::error_code none;
-  if (!fs::exists(path, none))
-    throw InputError(path, "", "no such file or folder; an adapter is a PEFT folder or a run folder");
+  if (!fs::exists(path, none)) throw InputError(path, "", "no such file or folder; "s + kAdapterKinds);
   if (is_file(path + "/config.json"))
     throw InputError(path, "", "is a model, not an adapter: it has config.json and no adapter_config.json");
-  throw InputError(path, "", "has no adapter_config.json; an adapter is a PEFT folder or a run folder");
+  throw InputError(path, "", (is_file(path) ? "is no GGUF file; "s : "has no adapter_config.json; "s) + kAdapterKinds);
 }
 
 struct TensorName {
@@ -102,15 +104,6 @@ void check_ranks(const std::map<std::string, Halves>& modules, const AdapterSpec
   }
 }
 
-std::string escaped(const std::string& module) {
-  std::string out;
-  for (const char c : module) {
-    if (c == '.') out += '\\';
-    out += c;
-  }
-  return out;
-}
-
 /// AdapterSpec keeps patterns by name; where keys overlap so that the file's order matters, they become one entry a
 /// module.
 template <class Value>
@@ -125,7 +118,7 @@ void keep_file_order(const std::vector<std::pair<std::string, Value>>& in_order,
   for (const auto& [module, halves] : modules) {
     int hits = 0;
     for (const auto& [pattern, value] : compiled)
-      if (pattern.matches(module) && hits++ == 0) exact.emplace(escaped(module), value);
+      if (pattern.matches(module) && hits++ == 0) exact.emplace(detail::escaped_name(module), value);
     overlap |= hits > 1;
   }
   if (overlap) patterns = std::move(exact);
@@ -201,16 +194,38 @@ void find_missing(Model& model, const AdapterFiles& adapter, const std::map<std:
 
 }  // namespace
 
+std::string detail::escaped_name(const std::string& module) {
+  std::string out;
+  for (const char c : module) {
+    if (c == '.') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+bool is_gguf_file(const std::string& path) {
+  if (!is_file(path)) return false;
+  std::ifstream file(path, std::ios::binary);
+  char magic[4] = {};
+  return file.read(magic, sizeof magic) && std::string_view(magic, sizeof magic) == "GGUF";
+}
+
 AdapterFiles read_adapter(const std::string& path) {
-  const std::string folder = folder_of(path);
+  const bool gguf = is_gguf_file(path);
+  const std::string place = gguf ? path : folder_of(path);
   try {
-    return read_folder(folder);
+    return gguf ? detail::read_gguf_adapter(place) : read_folder(place);
   } catch (const IoError& e) {
-    throw InputError(folder, "", e.what());
+    throw InputError(place, "", e.what());
   }
 }
 
 void attach_adapter(Model& model, const AdapterFiles& adapter, const std::string& path) {
+  if (adapter.gguf_rows) {
+    AdapterFiles ordered = adapter;
+    put_rows_in_hf_order(ordered, model.config(), path);
+    return attach_adapter(model, ordered, path);
+  }
   std::map<std::string, const Tensor*> given;
   for (const auto& [name, tensor] : adapter.tensors) given.emplace(name, &tensor);
   std::vector<std::string> wrong;
@@ -229,6 +244,7 @@ void attach_adapter(Model& model, const AdapterFiles& adapter, const std::string
       wrong.push_back(fmt::format("{} has {} {}, the layer has {}", printable(name, 90), found,
                                   n.is_a ? "inputs" : "outputs", wanted));
   }
+  for (const std::string& warning : adapter.warnings) log_warning(path + ": " + warning);
   const Method& method = *methods().get(adapter.spec.method);
   try {
     if (wrong.empty()) find_missing(model, adapter, given, wrong);

@@ -1,5 +1,5 @@
-/// What reading an adapter passes between its two files: adapter_config.json (adapter_config.cpp) and the tensors
-/// (adapter_files.cpp).
+/// What reading an adapter passes between its files: adapter_config.json (adapter_config.cpp), the tensors
+/// (adapter_files.cpp) and the GGUF form (gguf_adapter.cpp).
 #pragma once
 #include <cstdint>
 #include <string>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/json.h"
+#include "core/io/adapter_files.h"
 #include "core/methods/method.h"
 
 namespace lorikeet::detail {
@@ -22,5 +23,9 @@ struct AdapterConfig {
 };
 /// Throws InputError for what is no plain LoRA adapter, with the reason.
 AdapterConfig parse_adapter_config(const Json& json, const std::string& file);
+/// A module's name as a pattern that means this module alone.
+std::string escaped_name(const std::string& module);
+/// A GGUF LoRA adapter under PEFT names; rows as in the file. Throws InputError, IoError.
+AdapterFiles read_gguf_adapter(const std::string& path);
 
 }  // namespace lorikeet::detail

@@ -62,5 +62,11 @@ GgufTokenizerData tokenizer_of_gguf(const GgufFile& file);
 /// "model.layers.0.self_attn.q_proj.weight" -> "blk.0.attn_q.weight"; empty when unknown.
 std::string gguf_name_of(const std::string& hf_name);
 std::string hf_name_of_gguf(const std::string& gguf_name);
+/// Where the row of a q or k matrix that is `row` in Hugging Face's half-split rotary order stands in GGUF's interleaved
+/// one (formats.md 2.6): HF row h*D + b*D/2 + j lies at GGUF row h*D + 2j + b.
+inline int64_t gguf_row_of(int64_t row, int64_t head_dim) {
+  const int64_t inside = row % head_dim, half = inside / (head_dim / 2), j = inside % (head_dim / 2);
+  return row - inside + 2 * j + half;
+}
 
 }  // namespace lorikeet

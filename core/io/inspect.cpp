@@ -107,7 +107,7 @@ Json inspect_adapter(const std::string& path) {
           {"rslora", s.rslora},
           {"target_modules", s.target_modules},
           {"base_model", s.base_model_name},
-          {"warnings", Json::array()}};
+          {"warnings", adapter.warnings}};
 }
 
 Json inspect_run(const std::string& path) {
@@ -144,28 +144,13 @@ Json inspect_tokenizer(const TokenizerPtr& tokenizer, const std::string& chat) {
           {"warnings", Json::array()}};
 }
 
-/// Halves in pairs of one rank; GGUF adapters are not attached yet, so more is not promised.
+/// As other adapters, with the types as the file stores them.
 Json inspect_gguf_adapter(const GgufFile& file) {
-  Json j = {{"kind", "adapter"}, {"architecture", file.text("general.architecture").value_or("")}};
+  Json j = inspect_adapter(file.path());
   Json formats = Json::object();
-  int64_t parameters = 0;
-  for (const GgufTensor& t : file.tensors()) {
-    const bool is_a = t.name.ends_with(".lora_a");
-    if ((!is_a && !t.name.ends_with(".lora_b")) || t.shape.size() != 2)
-      throw InputError(file.path(), "tensor " + printable(t.name, 70), "is no half of an adapter");
-    const GgufTensor* other = file.find(t.name.substr(0, t.name.size() - 1) + (is_a ? "b" : "a"));
-    if (!other || other->shape.size() != 2 || (is_a ? t.shape[0] != other->shape[1] : t.shape[1] != other->shape[0]))
-      throw InputError(file.path(), "tensor " + printable(t.name, 70), "has no other half of its rank");
-    count_format(formats, std::string(stored_type(t.type)->name), t.bytes);
-    parameters += t.shape[0] * t.shape[1];
-  }
-  j["parameters"] = parameters;
-  j["context_length"] = nullptr;
+  for (const GgufTensor& t : file.tensors()) count_format(formats, std::string(stored_type(t.type)->name), t.bytes);
   j["formats"] = formats;
-  j["tokenizer"] = nullptr;
-  j["chat_template"] = nullptr;
-  if (const auto alpha = file.number("adapter.lora.alpha")) j["alpha"] = *alpha;
-  j["warnings"] = {"a GGUF adapter: it can be looked at, but training and generation take PEFT adapters"};
+  j["container"] = "gguf";
   return j;
 }
 

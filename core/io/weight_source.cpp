@@ -8,6 +8,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/io/gguf.h"
 #include "core/io/opened_model.h"
 
 namespace lorikeet::detail {
@@ -16,14 +17,13 @@ namespace {
 constexpr uint64_t kDropEvery = 64u << 20;
 
 /// Rows of GGUF's interleaved rotary order put back into Hugging Face's half-split order; blocks run along a row, so
-/// moving whole rows loses nothing (formats.md 2.6): HF row h*D + b*D/2 + j lies at GGUF row h*D + 2j + b.
+/// moving whole rows loses nothing.
 std::shared_ptr<std::vector<std::byte>> rows_in_hf_order(const StoredTensor& t) {
   const int64_t rows = t.info.shape[0], d = t.interleaved_head;
   const size_t row_bytes = t.bytes.size() / static_cast<size_t>(rows);
   auto out = std::make_shared<std::vector<std::byte>>(t.bytes.size());
   for (int64_t row = 0; row < rows; ++row) {
-    const int64_t inside = row % d, half = inside / (d / 2), j = inside % (d / 2);
-    const int64_t from = row - inside + 2 * j + half;
+    const int64_t from = gguf_row_of(row, d);
     std::memcpy(out->data() + static_cast<size_t>(row) * row_bytes,
                 t.bytes.data() + static_cast<size_t>(from) * row_bytes, row_bytes);
   }

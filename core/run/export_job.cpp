@@ -25,20 +25,22 @@ class ExportJob : public Job {
     for (const char* later : {"merged", "gguf", "gguf-adapter", "ollama"})
       if (request_.to == later) throw UnsupportedError("--to " + request_.to + " is not part of this version; peft is");
     const Exporter exporter = exporters().get(request_.to);
-    const std::string adapter = detail::adapter_folder_of(request_.from);
+    const std::string adapter = detail::adapter_place_of(request_.from);
     if (request_.out.empty()) throw UsageError("--out names the folder to write");
     require_new_folder(request_.out);
+    detail::LoadRequest load;
+    load.model = request_.model;
+    load.adapter = request_.from;
+    load.threads = request_.threads;
     std::optional<detail::LoadedModel> model;
     if (request_.verify) {
       say("loading the base with the adapter", 0);
-      detail::LoadRequest load;
-      load.model = request_.model;
-      load.adapter = request_.from;
-      load.threads = request_.threads;
       model = detail::load_for_use(load, stop);
     }
     say("writing", 1);
-    const auto files = exporter({adapter, request_.type, request_.out}, stop);
+    ExportInput input{adapter, request_.type, request_.out, nullptr};
+    if (is_gguf_file(adapter)) input.base = model ? model->files : detail::open_base(load);
+    const auto files = exporter(input, stop);
     Json list = Json::array();
     for (const auto& f : files) list.push_back({{"path", f.path}, {"bytes", f.bytes}, {"sha256", f.sha256}});
     result_ = {{"to", request_.to}, {"out", request_.out}, {"files", list}, {"verify", nullptr}};

@@ -27,7 +27,7 @@ class VerifyJob : public Job {
     const auto say = [&](const char* what, double done) {
       if (events.on_progress) events.on_progress({what, done, 3});
     };
-    const std::string exported = detail::adapter_folder_of(request_.exported);
+    const std::string exported = detail::adapter_place_of(request_.exported);
     say("loading the base", 0);
     detail::LoadRequest load;
     load.model = request_.model;

@@ -23,10 +23,10 @@ std::string base_of_run(const std::string& adapter) {
   return {};
 }
 
-std::string base_of_adapter(const std::string& folder) {
-  const std::string from_run = base_of_run(folder);
+std::string base_of_adapter(const std::string& place) {
+  const std::string from_run = base_of_run(place);
   if (!from_run.empty()) return from_run;
-  const std::string named = read_adapter(folder).spec.base_model_name;
+  const std::string named = read_adapter(place).spec.base_model_name;
   if (named.empty()) return {};
   try {
     return resolve_model_path(named);  // a path, or a hub id that is on this machine
@@ -48,13 +48,22 @@ void attach_to_default(LoadedModel& out, const AdapterFiles& files, const std::s
 
 }  // namespace
 
-std::string adapter_folder_of(const std::string& path) {
+std::string adapter_place_of(const std::string& path) {
   std::error_code none;
+  if (is_gguf_file(path)) return path;
   for (const std::string& candidate : {path, path + "/adapter"})
     if (fs::exists(candidate + "/adapter_config.json", none)) return candidate;
-  if (!fs::exists(path, none)) throw InputError(path, "", "no such file or folder; an adapter is a PEFT folder or a run folder");
-  throw InputError(path, "", "no adapter_config.json here or in adapter/; an adapter is a PEFT folder, a run folder or a checkpoint of one");
+  if (!fs::exists(path, none)) throw InputError(path, "", std::string("no such file or folder; ") + kAdapterKinds);
+  throw InputError(path, "", std::string("no adapter_config.json here or in adapter/, and no GGUF file; ") + kAdapterKinds + " (or a checkpoint of one)");
 }
+
+namespace {
+// Empty: nothing names one, the default model stands in.
+std::string base_path_of(const LoadRequest& request) {
+  if (!request.model.empty() || request.adapter.empty()) return request.model;
+  return base_of_adapter(adapter_place_of(request.adapter));
+}
+}  // namespace
 
 const Tokenizer& tokenizer_of(const ModelFiles& files) {
   const TokenizerPtr t = files.tokenizer();
@@ -71,11 +80,12 @@ std::unique_ptr<ChatTemplate> template_for(const ModelFiles& files, const std::s
   return std::make_unique<ChatTemplate>(builtin_template(name), name);
 }
 
+ModelFilesPtr open_base(const LoadRequest& request) { return open_model(resolve_model_path(base_path_of(request))); }
+
 LoadedModel load_for_use(const LoadRequest& request, std::stop_token stop) {
   LoadedModel out;
-  std::string model = request.model;
-  const std::string adapter = request.adapter.empty() ? std::string() : adapter_folder_of(request.adapter);
-  if (model.empty() && !adapter.empty()) model = base_of_adapter(adapter);
+  const std::string model = base_path_of(request);
+  const std::string adapter = request.adapter.empty() ? std::string() : adapter_place_of(request.adapter);
   out.files = open_model(resolve_model_path(model));
   // The adapter's own files are checked before the weights are read: a wrong one must not cost a minute.
   AdapterFiles adapter_files;

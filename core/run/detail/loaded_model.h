@@ -23,16 +23,18 @@ struct LoadedModel {
 };
 struct LoadRequest {
   std::string model;    // empty: the adapter's run or base model, else the default model
-  std::string adapter;  // PEFT folder, run folder, checkpoint folder, or empty
+  std::string adapter;  // PEFT folder, GGUF adapter, run folder, checkpoint folder, or empty
   LoadOptions options;
   int threads = 0;
   ComputeType compute = ComputeType::f32;
   std::function<void(uint64_t, uint64_t)> progress;
 };
 LoadedModel load_for_use(const LoadRequest& request, std::stop_token stop);
+/// The base a request means, opened but not loaded.
+ModelFilesPtr open_base(const LoadRequest& request);
 /// The folder that holds adapter_config.json for a path a person may give: PEFT folder, run folder (its adapter/),
-/// checkpoint folder (its adapter/). Throws InputError saying what was looked for.
-std::string adapter_folder_of(const std::string& path);
+/// checkpoint folder (its adapter/); a GGUF file is its own place. Throws InputError saying what was looked for.
+std::string adapter_place_of(const std::string& path);
 /// Tokenizer or InputError.
 const Tokenizer& tokenizer_of(const ModelFiles& files);
 /// The template named by data.template ("auto": the model's own; a built-in name; a .jinja file); null for auto when

@@ -59,6 +59,9 @@ void check_run_name(const std::string& name) {
   if (std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; })) refuse("holds control characters");
 }
 
+/// What of an adapter.from holds its settings, for messages.
+const char* settings_place(const std::string& adapter) { return is_gguf_file(adapter) ? "metadata" : "adapter_config.json"; }
+
 }  // namespace
 
 void check_fields(const RunConfig& config) {
@@ -85,7 +88,7 @@ void take_over_adapter(RunConfig& c, const std::vector<std::string>& given) {
   try {
     check_fields(brought);  // a run's settings are read again when it is continued
   } catch (const ConfigError& e) {
-    throw InputError(c.adapter.from, "adapter_config.json", e.what());
+    throw InputError(c.adapter.from, settings_place(c.adapter.from), e.what());
   }
   c = brought;
 }
@@ -133,7 +136,7 @@ void check_starting_adapter(const RunConfig& c, const ModelConfig& model) {
   try {
     targets = methods().get(c.adapter.method)->matched(linear_shapes(model), spec);
   } catch (const ConfigError& e) {  // not a setting of the user's: the file says it
-    throw InputError(c.adapter.from, "adapter_config.json", e.what());
+    throw InputError(c.adapter.from, settings_place(c.adapter.from), e.what());
   }
   std::map<std::string, Shape> wanted;
   for (const LinearShape& s : targets) {

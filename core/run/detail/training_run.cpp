@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "core/base/system.h"
 #include "core/base/text.h"
 #include "core/io/adapter_files.h"
@@ -47,6 +48,13 @@ void take_values(const std::vector<NamedParameter>& parameters, const std::vecto
     const Tensor& value = *by_name[p.name];
     p.var->value.copy_from(value.dtype() == p.var->value.dtype() ? value : value.to(p.var->value.dtype()));
   }
+}
+
+void take_adapter(const std::vector<NamedParameter>& parameters, const std::string& from, const ModelConfig& model) {
+  AdapterFiles adapter = read_adapter(from);
+  put_rows_in_hf_order(adapter, model, from);
+  for (const std::string& warning : adapter.warnings) log_warning(from + ": " + warning);
+  take_values(parameters, adapter.tensors, from, "adapter");
 }
 
 }  // namespace
@@ -114,7 +122,7 @@ void TrainingRun::load(bool fresh, std::stop_token stop, const JobEvents& events
   for (Linear* l : m.model->linears())
     if (l->adapter()) m.matched.push_back(l->name());
   m.parameters = method->parameters(*m.model);
-  if (fresh && !config_.adapter.from.empty()) take_values(m.parameters, read_adapter(config_.adapter.from).tensors, config_.adapter.from, "adapter");
+  if (fresh && !config_.adapter.from.empty()) take_adapter(m.parameters, config_.adapter.from, m.model->config());
   const auto& o = config_.optimizer;
   m.optimizer = optimizers().get(o.name)(m.parameters, {.beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps, .weight_decay = o.weight_decay});
   m.trainer = std::make_unique<Trainer>(m.cx, *m.model, m.parameters, *m.optimizer,

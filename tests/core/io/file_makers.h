@@ -71,16 +71,21 @@ struct GgufMaker {
     ++tensor_count;
     return *this;
   }
+  /// A tensor of any type, placed behind the last.
+  GgufMaker& tensor_of(const std::string& name, const std::vector<int64_t>& ne, int32_t type,
+                       const std::string& bytes) {
+    tensor_info(name, ne, type, next_offset);
+    data.push_back(bytes);
+    next_offset += (bytes.size() + alignment - 1) / alignment * alignment;
+    return *this;
+  }
   /// An F32 tensor of small values, placed behind the last.
   GgufMaker& tensor(const std::string& name, const std::vector<int64_t>& ne, float fill = 0.5f) {
     int64_t n = 1;
     for (const int64_t v : ne) n *= v;
     std::string bytes;
     for (int64_t i = 0; i < n; ++i) put(bytes, fill);
-    tensor_info(name, ne, 0, next_offset);
-    data.push_back(bytes);
-    next_offset += (bytes.size() + alignment - 1) / alignment * alignment;
-    return *this;
+    return tensor_of(name, ne, 0, bytes);
   }
   std::string bytes() const {
     std::string out = "GGUF";
@@ -118,6 +123,16 @@ inline GgufMaker small_llama() {
   m.tensor("blk.0.ffn_gate.weight", {8, 8})
       .tensor("blk.0.ffn_up.weight", {8, 8})
       .tensor("blk.0.ffn_down.weight", {8, 8});
+  return m;
+}
+
+/// An adapter on two layers of small_llama(), of rank 2 and alpha 4.
+inline GgufMaker small_gguf_adapter() {
+  GgufMaker m;
+  m.string("general.architecture", "llama").string("general.type", "adapter").string("adapter.type", "lora");
+  m.f32("adapter.lora.alpha", 4);
+  m.tensor("blk.0.attn_q.weight.lora_a", {8, 2}).tensor("blk.0.attn_q.weight.lora_b", {2, 8});
+  m.tensor("blk.0.ffn_up.weight.lora_a", {8, 2}).tensor("blk.0.ffn_up.weight.lora_b", {2, 8});
   return m;
 }
 

@@ -150,6 +150,7 @@ void make_all(const ScratchFolder& s) {
       .u32("tokenizer.ggml.eos_token_id", 3)
       .string("tokenizer.chat_template", "{{ messages }}");
   s.write("model.gguf", gguf.bytes());
+  s.write("adapter.gguf", small_gguf_adapter().bytes());
   fs::create_directories(s.path("adapter"));
   s.write(
       "adapter/adapter_config.json",
@@ -169,6 +170,7 @@ const std::vector<std::pair<const char*, Kind>> kKinds = {
     {"tokenizer config", {"model/tokenizer_config.json", "model", true}},
     {"adapter config", {"adapter/adapter_config.json", "adapter", true}},
     {"adapter tensors", {"adapter/adapter_model.safetensors", "adapter", true}},
+    {"gguf adapter", {"adapter.gguf", "adapter.gguf", true}},
 };
 
 /// All places of a JSON value, depth first.
@@ -249,7 +251,7 @@ class HostileFilesTest : public QObject {
 
   void survivesGiantLengths_data() {
     QTest::addColumn<int>("kind");
-    for (const int i : {0, 1, 7}) QTest::newRow(kKinds[static_cast<size_t>(i)].first) << i;
+    for (const int i : {0, 1, 7, 8}) QTest::newRow(kKinds[static_cast<size_t>(i)].first) << i;
   }
   void survivesGiantLengths() {
     QFETCH(int, kind);

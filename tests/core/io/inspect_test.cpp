@@ -81,6 +81,7 @@ class InspectTest : public QObject {
     ScratchFolder scratch;
     GgufMaker adapter;
     adapter.string("general.architecture", "llama").string("general.type", "adapter").f32("adapter.lora.alpha", 16);
+    adapter.string("adapter.type", "lora");
     adapter.tensor("blk.0.attn_q.weight.lora_a", {8, 2}).tensor("blk.0.attn_q.weight.lora_b", {2, 8});
     const Json j = inspect_file_or_folder(scratch.write("a.gguf", adapter.bytes()));
     QCOMPARE(QString::fromStdString(j["kind"].get<std::string>()), QString("adapter"));
