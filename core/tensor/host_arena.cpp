@@ -30,6 +30,13 @@ size_t rounded_up(size_t bytes) {
   return (bytes + kAlign - 1) / kAlign * kAlign;
 }
 
+/// `limit` 0: none.
+void refuse_over_limit(uint64_t limit, uint64_t live, size_t size) {
+  if (limit > 0 && live + size > limit)
+    throw OutOfMemoryError(fmt::format("memory limit reached: {} more asked, {} of {} in use", human_bytes(size), human_bytes(live), human_bytes(limit)), size,
+                           limit - std::min(limit, live));
+}
+
 class Arena {
   // `held`: bytes of the hole that the system counts as ours, so not as available; 0 after trim().
   struct Hole { size_t size, held; };
@@ -100,9 +107,7 @@ class Arena {
     return kMostRange;
   }
   void check(size_t size) {
-    if (limit_ > 0 && statistics_.live_bytes + size > limit_)
-      throw OutOfMemoryError(fmt::format("memory limit reached: {} more asked, {} of {} in use", human_bytes(size), human_bytes(statistics_.live_bytes), human_bytes(limit_)),
-                             size, limit_ - std::min(limit_, statistics_.live_bytes));
+    refuse_over_limit(limit_, statistics_.live_bytes, size);
     if (size < kCheckBytes) return;
     const uint64_t available = available_memory_bytes() + held_;
     if (available > 0 && size > available)
@@ -186,7 +191,8 @@ uint64_t counts_limit = 0;
 std::shared_ptr<void> arena_allocate(size_t bytes) {
   const size_t size = rounded_up(bytes);
   const std::lock_guard lock(counts_mutex);
-  if ((counts_limit > 0 && counts.live_bytes + size > counts_limit) || size > available_memory_bytes())
+  refuse_over_limit(counts_limit, counts.live_bytes, size);
+  if (size > available_memory_bytes())
     throw OutOfMemoryError("out of memory: " + human_bytes(size) + " asked", size, available_memory_bytes());
   void* p = std::aligned_alloc(kAlign, size);
   if (!p) throw OutOfMemoryError("out of memory: " + human_bytes(size) + " asked", size, available_memory_bytes());

@@ -173,7 +173,12 @@ class PlannerTest : public QObject {
       fastest = std::min(fastest, static_cast<double>(timer.nsecsElapsed()) / 1e6);
       QVERIFY(p.steps > 0 && planner.is_prepared(c));
     }
-    QVERIFY2(fastest < 100, qPrintable(QString("%1 ms").arg(fastest)));
+#ifdef LORIKEET_SANITIZED
+    constexpr double kMostMs = 400;  // the sanitizers' checks take their time
+#else
+    constexpr double kMostMs = 100;
+#endif
+    QVERIFY2(fastest < kMostMs, qPrintable(QString("%1 ms").arg(fastest)));
   }
 
   void offersToTrainOnAQuantisedFileAsItIs() {
