@@ -9,7 +9,7 @@ target_compile_options(lorikeet_options INTERFACE
 target_compile_definitions(lorikeet_options INTERFACE LORIKEET_VERSION="${PROJECT_VERSION}")
 if(LORIKEET_SANITIZE)
   target_compile_options(lorikeet_options INTERFACE -fsanitize=${LORIKEET_SANITIZE} -fno-omit-frame-pointer
-                                                   -fno-sanitize-recover=all)
+                                                   -fno-sanitize-recover=all -Wno-maybe-uninitialized)  # GCC warns falsely then
   target_link_options(lorikeet_options INTERFACE -fsanitize=${LORIKEET_SANITIZE})
   target_compile_definitions(lorikeet_options INTERFACE LORIKEET_SANITIZED=1)
 endif()
