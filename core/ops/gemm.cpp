@@ -3,10 +3,10 @@
 #include "core/ops/gemm.h"
 
 #include <algorithm>
-#include <bit>
 #include <span>
 
 #include "core/ops/gemm_kernels.h"
+#include "core/tensor/dtype.h"
 
 namespace lorikeet {
 namespace {
@@ -15,11 +15,7 @@ constexpr int64_t kColumns = 192;     // of b in a packed block, a multiple of k
 constexpr int64_t kMostDepth = 384;   // steps of k in a packed block
 constexpr int64_t kMostRows = 64;     // of a in a packed block
 
-float rounded_to_bf16(float x) {
-  const auto bits = std::bit_cast<uint32_t>(x);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return x;
-  return std::bit_cast<float>((bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u);
-}
+float rounded_to_bf16(float x) { return f32_from_bf16(bf16_from_f32(x)); }
 
 // The reference: blocks of op(b) are copied to rows first, so that the inner loop runs along contiguous memory.
 template <class T>
