@@ -11,6 +11,7 @@ namespace lorikeet {
 
 Var make_leaf(Tensor value, bool needs_grad) {
   auto node = std::make_shared<VarNode>();
+  node->grad_dtype = value.dtype();
   node->value = std::move(value);
   node->needs_grad = needs_grad;
   return node;

@@ -14,6 +14,21 @@
 
 namespace lorikeet {
 
+/// A value that backward makes again instead of keeping it: made when the first reader asks, gone with the last reader.
+/// The recomputation is the same op on the same input, so it gives the same bits.
+class Remake {
+ public:
+  explicit Remake(std::function<Tensor(Context&)> make) : make_(std::move(make)) {}
+  const Tensor& get(Context& cx) {
+    if (!value_.defined()) value_ = make_(cx);
+    return value_;
+  }
+
+ private:
+  std::function<Tensor(Context&)> make_;
+  Tensor value_;
+};
+
 /// A value on the tape. `grad` is undefined until a gradient arrives; leaves keep theirs across backward() calls, so
 /// gradients of several micro-batches add up.
 struct VarNode {
@@ -21,8 +36,21 @@ struct VarNode {
   Tensor grad;
   bool needs_grad = false;
   bool grad_shared = false;  // grad's storage also belongs to another Var: it may be read, not written
+  DType grad_dtype = DType::f32;    // what an op that reads the value makes its gradient in
+  std::shared_ptr<Remake> remake;   // set when backward shall make the value again
 };
 using Var = std::shared_ptr<VarNode>;
+/// What a backward closure holds of an input's value: the tensor, or the way to make it again.
+class Kept {
+ public:
+  Kept() = default;
+  explicit Kept(const Var& v) : value_(v->remake ? Tensor() : v->value), remake_(v->remake) {}
+  Tensor get(Context& cx) const { return remake_ ? remake_->get(cx) : value_; }
+
+ private:
+  Tensor value_;
+  std::shared_ptr<Remake> remake_;
+};
 Var make_leaf(Tensor value, bool needs_grad);
 
 class Tape {

@@ -49,7 +49,7 @@ struct RunConfig {
   struct Training {
     double epochs = 1;
     int64_t max_steps = 0, batch_size = 1, gradient_accumulation = 8, seed = 42;
-    std::string checkpointing = "auto";  // auto | none | full (later: norms+swiglu, mlp, offload)
+    std::string checkpointing = "auto";  // auto | none | norms+swiglu | mlp | full
     bool deterministic = true;
     int64_t save_every = 0, eval_every = 0;  // 0 = auto
     int64_t keep_checkpoints = 2;

@@ -113,9 +113,10 @@ const std::array kFields = {
           "Batches whose gradients are summed before each optimizer step; costs time, not memory."},
     Field{"training.seed", LORIKEET_FIELD(training, seed), 0, kExact, "", "", kAdvanced, "Seed",
           "Same seed, same settings, same device and threads: the same adapter byte for byte."},
-    Field{"training.checkpointing", LORIKEET_FIELD(training, checkpointing), 0, 0, "auto|none|full", "", kAdvanced,
+    Field{"training.checkpointing", LORIKEET_FIELD(training, checkpointing), 0, 0, "auto|none|norms+swiglu|mlp|full", "", kAdvanced,
           "Memory policy",
-          "Full computes each block again in the backward pass to save memory; auto does so when needed."},
+          "What the backward pass computes again to save memory: nothing, the norms and SwiGLU (costs next to no time), "
+          "the MLP's first half too, or each whole block; auto takes the fastest that fits."},
     Field{"training.deterministic", LORIKEET_FIELD(training, deterministic), 0, 0, "", "", kAdvanced, "Deterministic",
           "Takes only ways of computing that repeat exactly."},
     Field{"training.save_every", LORIKEET_FIELD(training, save_every), 0, kMany, "", "steps", kAdvanced, "Save every",

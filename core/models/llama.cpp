@@ -67,7 +67,12 @@ class Llama final : public Model {
 
   Var forward(Tape& tape, const TokenBatch& batch, const ForwardOptions& options) override {
     check_batch(batch);
-    const BlockInputs in = block_inputs(batch.positions, options.training, options.dropout_seed);
+    BlockInputs in = block_inputs(batch.positions, options.training, options.dropout_seed);
+    // Beside an f32 residual stream, all that products read is rounded to bf16 when they compute in bf16: it is then
+    // kept in half the memory and read as it lies.
+    if (norm_.dtype() == DType::f32 && tape.context().unit().compute == ComputeType::bf16) in.rows = DType::bf16;
+    const bool whole_blocks = options.policy == CheckpointPolicy::full;
+    if (!whole_blocks) in.policy = options.policy;
     const Tensor starts = index_tensor(batch.document_starts);
     const AttendFn attend = [starts, shape = attention_shape()](Tape& t, const Var& q, const Var& k, const Var& v) {
       return attention(t, q, k, v, starts, shape);
@@ -77,11 +82,11 @@ class Llama final : public Model {
       const auto run = [this, &block, in, attend](Tape& t, const Var& input) {
         return llama_block_forward(t, block, config_, in, input, attend);
       };
-      Var next = options.policy == CheckpointPolicy::full ? tape.checkpoint(x, run) : run(tape, x);
+      Var next = whole_blocks ? tape.checkpoint(x, run) : run(tape, x);
       Tape::forget(x);
       x = next;
     }
-    Var out = rms_norm(tape, x, norm_, config_.norm_eps);
+    Var out = rms_norm(tape, x, norm_, config_.norm_eps, {in.rows});
     Tape::forget(x);
     return out;
   }
@@ -101,7 +106,7 @@ class Llama final : public Model {
     for (size_t i = 0; i < ids.size(); ++i) caches[i]->length += static_cast<int64_t>(ids[i].size());
     Tensor last = Tensor::empty({static_cast<int64_t>(ids.size()), config_.hidden_size}, x->value.dtype());
     gather_rows(cx, x->value, index_tensor(fresh.last), last);
-    return rms_norm(tape, make_leaf(last, false), norm_, config_.norm_eps)->value;
+    return rms_norm(tape, make_leaf(last, false), norm_, config_.norm_eps, {norm_.dtype()})->value;
   }
 
   KvCache make_cache(int64_t capacity) const override {
@@ -148,7 +153,7 @@ class Llama final : public Model {
       // Generation asks for one more position each time; steps of 256 keep that from rebuilding the table.
       cos_sin_ = rope_table(config_, (needed + 255) / 256 * 256, norm_.dtype());
     }
-    return {index_tensor(positions), cos_sin_, training, dropout_seed};
+    return {index_tensor(positions), cos_sin_, training, dropout_seed, norm_.dtype(), CheckpointPolicy::none};
   }
 
   Var attend_caches(Tape& tape, size_t layer, const std::vector<std::vector<int32_t>>& ids, const NewTokens& fresh,

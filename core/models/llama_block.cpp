@@ -35,26 +35,28 @@ LlamaBlock make_llama_block(const ModelConfig& config, int64_t layer, WeightSour
 
 Var llama_block_forward(Tape& tape, const LlamaBlock& block, const ModelConfig& config, const BlockInputs& in,
                         const Var& x, const AttendFn& attend) {
-  const auto apply = [&](LlamaBlock::Place place, const Var& input) {
-    return linear(tape, block.linears[place], input, in.training, in.dropout_seed);
+  const bool again = in.policy != CheckpointPolicy::none, mlp_again = in.policy == CheckpointPolicy::mlp;
+  const RowsAs normed{in.rows, again};
+  const auto apply = [&](LlamaBlock::Place place, const Var& input, bool wide = false, bool remake = false) {
+    return linear(tape, block.linears[place], input, {in.training, in.dropout_seed, wide, remake});
   };
-  Var a = rms_norm(tape, x, block.input_norm, config.norm_eps);
-  Var q = rope(tape, apply(LlamaBlock::q, a), in.positions, in.cos_sin, config.head_dim);
-  Var k = rope(tape, apply(LlamaBlock::k, a), in.positions, in.cos_sin, config.head_dim);
+  Var a = rms_norm(tape, x, block.input_norm, config.norm_eps, normed);
+  Var q = rope(tape, apply(LlamaBlock::q, a, true), in.positions, in.cos_sin, config.head_dim, in.rows);
+  Var k = rope(tape, apply(LlamaBlock::k, a, true), in.positions, in.cos_sin, config.head_dim, in.rows);
   Var v = apply(LlamaBlock::v, a);
   Tape::forget(a);
   Var context = attend(tape, q, k, v);
   for (const Var& used : {q, k, v}) Tape::forget(used);
-  Var middle = residual_add(tape, x, apply(LlamaBlock::o, context));
+  Var middle = residual_add(tape, x, apply(LlamaBlock::o, context, true));
   Tape::forget(context);
 
-  Var m = rms_norm(tape, middle, block.post_attention_norm, config.norm_eps);
-  Var gate = apply(LlamaBlock::gate, m), up = apply(LlamaBlock::up, m);
+  Var m = rms_norm(tape, middle, block.post_attention_norm, config.norm_eps, normed);
+  Var gate = apply(LlamaBlock::gate, m, false, mlp_again), up = apply(LlamaBlock::up, m, false, mlp_again);
   Tape::forget(m);
-  Var s = swiglu(tape, gate, up);
+  Var s = swiglu(tape, gate, up, again);
   Tape::forget(gate);
   Tape::forget(up);
-  Var delta = apply(LlamaBlock::down, s);
+  Var delta = apply(LlamaBlock::down, s, true);
   Tape::forget(s);
   Var out = residual_add(tape, middle, delta);
   Tape::forget(middle);

@@ -20,6 +20,8 @@ struct BlockInputs {
   Tensor cos_sin;    // [P, D]
   bool training = false;
   uint64_t dropout_seed = 0;
+  DType rows = DType::f32;  // of what the linear layers read and write; the residual stream keeps its own type
+  CheckpointPolicy policy = CheckpointPolicy::none;  // what backward makes again instead of keeping it
 };
 /// Attention of rotated q and k: over packed documents (training) or against caches (generation).
 using AttendFn = std::function<Var(Tape&, const Var& q, const Var& k, const Var& v)>;

@@ -14,6 +14,18 @@ const Registry<ModelFactory>& models() {
   return list;
 }
 
+namespace {
+constexpr std::string_view kPolicies[] = {"none", "norms+swiglu", "mlp", "full"};
+}  // namespace
+
+std::string_view checkpoint_policy_name(CheckpointPolicy policy) { return kPolicies[static_cast<size_t>(policy)]; }
+
+CheckpointPolicy checkpoint_policy_from_name(std::string_view name) {
+  for (const CheckpointPolicy p : kCheckpointPolicies)
+    if (checkpoint_policy_name(p) == name) return p;
+  throw ConfigError("training.checkpointing", "training.checkpointing: \"" + std::string(name) + "\"; known are none, norms+swiglu, mlp, full");
+}
+
 Targets target_rows(const TokenBatch& batch) {
   Targets out;
   size_t document = 0;
@@ -32,7 +44,7 @@ Targets target_rows(const TokenBatch& batch) {
 int64_t TokenBatch::target_tokens() const { return target_rows(*this).count(); }
 
 Tensor logits_of(Context& cx, const Model& model, const Tensor& hidden) {
-  Tensor logits = Tensor::empty({hidden.rows(), model.head().rows()}, hidden.dtype());
+  Tensor logits = Tensor::empty({hidden.rows(), model.head().rows()}, hidden.dtype() == DType::bf16 ? DType::f32 : hidden.dtype());
   adapted_linear(cx, {.x = hidden,
                       .w = model.head(),
                       .bias = nullptr,

@@ -10,10 +10,10 @@ HeadLoss head_loss(Context& cx, const FrozenWeight& head, Tensor hidden, const T
                    double gradient_scale, bool per_token) {
   HeadLoss result;
   const Shape shape = hidden.shape();
-  const DType dtype = hidden.dtype();
+  const DType dtype = hidden.dtype(), sums = dtype == DType::bf16 ? DType::f32 : dtype;
   const int64_t count = targets.count();
   if (count == 0) {
-    if (gradient) result.d_hidden = Tensor::zeros(shape, dtype);
+    if (gradient) result.d_hidden = Tensor::zeros(shape, sums);
     return result;
   }
   const Tensor rows = Tensor::from<int32_t>(targets.rows, {count});
@@ -21,8 +21,8 @@ HeadLoss head_loss(Context& cx, const FrozenWeight& head, Tensor hidden, const T
   Tensor x = Tensor::empty({count, shape[1]}, dtype), dx;
   gather_rows(cx, hidden, rows, x);
   hidden = Tensor();
-  if (gradient) dx = Tensor::empty(x.shape(), dtype);
-  if (per_token) result.losses = Tensor::empty({count}, dtype);
+  if (gradient) dx = Tensor::empty(x.shape(), sums);
+  if (per_token) result.losses = Tensor::empty({count}, sums);
   linear_cross_entropy(cx, {.x = x,
                             .head = head,
                             .targets = wanted,
@@ -32,7 +32,7 @@ HeadLoss head_loss(Context& cx, const FrozenWeight& head, Tensor hidden, const T
                             .gradient_scale = gradient_scale});
   x = Tensor();
   if (!gradient) return result;
-  result.d_hidden = Tensor::empty(shape, dtype);
+  result.d_hidden = Tensor::empty(shape, sums);
   scatter_rows(cx, dx, rows, result.d_hidden);
   return result;
 }

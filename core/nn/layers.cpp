@@ -24,12 +24,19 @@ Var embedding(Tape& tape, const FrozenWeight& table, const Tensor& ids, DType dt
   return tape.make(y, {});
 }
 
-Var rms_norm(Tape& tape, const Var& x, const Tensor& weight, double eps) {
-  Tensor y = Tensor::empty(x->value.shape(), x->value.dtype()), rstd;
+Var rms_norm(Tape& tape, const Var& x, const Tensor& weight, double eps, RowsAs rows) {
+  Tensor y = Tensor::empty(x->value.shape(), rows.dtype), rstd;
   const bool keep = tape.keeps({x});
   if (keep) rstd = Tensor::empty({x->value.rows()}, x->value.dtype());
   rms_norm(tape.context(), {.x = x->value, .weight = weight, .y = y, .rstd = keep ? &rstd : nullptr, .eps = eps});
   Var out = tape.make(y, {x});
+  out->grad_dtype = x->value.dtype();
+  if (tape.recording() && rows.remake)
+    out->remake = std::make_shared<Remake>([value = x->value, weight, eps, type = rows.dtype](Context& cx) {
+      Tensor again = Tensor::empty(value.shape(), type);
+      rms_norm(cx, {.x = value, .weight = weight, .y = again, .rstd = nullptr, .eps = eps});
+      return again;
+    });
   if (!keep) return out;
   tape.record(out, [out, x, value = x->value, weight, rstd](Tape& t) {
     Tensor dx = gradient_buffer(out);
@@ -39,10 +46,12 @@ Var rms_norm(Tape& tape, const Var& x, const Tensor& weight, double eps) {
   return out;
 }
 
-Var rope(Tape& tape, const Var& x, const Tensor& positions, const Tensor& cos_sin, int64_t head_dim) {
-  Tensor y = x->value;
-  rope(tape.context(), {.x = y, .positions = positions, .cos_sin = cos_sin, .head_dim = head_dim, .inverse = false});
-  Var out = tape.make(y, {x});
+Var rope(Tape& tape, const Var& x, const Tensor& positions, const Tensor& cos_sin, int64_t head_dim, DType rows) {
+  Tensor y = x->value, rounded;
+  const bool round = rows == DType::bf16 && y.dtype() == DType::f32;
+  if (round) rounded = Tensor::empty(y.shape(), rows);
+  rope(tape.context(), {.x = y, .positions = positions, .cos_sin = cos_sin, .head_dim = head_dim, .inverse = false, .rounded = round ? &rounded : nullptr});
+  Var out = tape.make(round ? rounded : y, {x});
   tape.record(out, [out, x, positions, cos_sin, head_dim](Tape& t) {
     Tensor dx = out->grad_shared ? out->grad.clone() : out->grad;
     rope(t.context(), {.x = dx, .positions = positions, .cos_sin = cos_sin, .head_dim = head_dim, .inverse = true});
@@ -56,8 +65,9 @@ Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, const Tensor
               AttentionShape shape) {
   const DType dtype = q->value.dtype();
   const bool keep = tape.keeps({q, k, v});
+  const DType sums = dtype == DType::bf16 ? DType::f32 : dtype;
   Tensor o = Tensor::empty(q->value.shape(), dtype), lse;
-  if (keep) lse = Tensor::empty({q->value.rows(), shape.heads}, dtype);
+  if (keep) lse = Tensor::empty({q->value.rows(), shape.heads}, sums);
   attention(tape.context(), {.q = q->value,
                              .k = k->value,
                              .v = v->value,
@@ -68,9 +78,9 @@ Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, const Tensor
   Var out = tape.make(o, {q, k, v});
   if (!keep) return out;
   tape.record(out,
-              [out, q, k, v, qv = q->value, kv = k->value, vv = v->value, o, lse, document_starts, shape](Tape& t) {
-                Tensor dq = Tensor::empty(qv.shape(), qv.dtype()), dk = Tensor::empty(kv.shape(), kv.dtype());
-                Tensor dv = Tensor::empty(vv.shape(), vv.dtype());
+              [out, q, k, v, qv = q->value, kv = k->value, vv = v->value, o, lse, document_starts, shape, sums](Tape& t) {
+                Tensor dq = Tensor::empty(qv.shape(), sums), dk = Tensor::empty(kv.shape(), sums);
+                Tensor dv = Tensor::empty(vv.shape(), sums);
                 attention_backward(t.context(), {.d_o = out->grad,
                                                  .q = qv,
                                                  .k = kv,
@@ -89,14 +99,23 @@ Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, const Tensor
   return out;
 }
 
-Var swiglu(Tape& tape, const Var& gate, const Var& up) {
+Var swiglu(Tape& tape, const Var& gate, const Var& up, bool remake) {
   const bool keep = tape.keeps({gate, up});
   Tensor y = keep ? Tensor::empty(gate->value.shape(), gate->value.dtype()) : gate->value;
   swiglu(tape.context(), {.gate = gate->value, .up = up->value, .y = y});
   Var out = tape.make(y, {gate, up});
   if (!keep) return out;
-  tape.record(out, [out, gate, up, g = gate->value, u = up->value](Tape& t) {
-    Tensor d_gate = g, d_up = u;  // the saved inputs are read here for the last time and make room for their gradients
+  const Kept kept_gate(gate), kept_up(up);
+  if (remake)
+    out->remake = std::make_shared<Remake>([kept_gate, kept_up](Context& cx) {
+      const Tensor g = kept_gate.get(cx), u = kept_up.get(cx);
+      Tensor again = Tensor::empty(g.shape(), g.dtype());
+      swiglu(cx, {.gate = g, .up = u, .y = again});
+      return again;
+    });
+  tape.record(out, [out, gate, up, kept_gate, kept_up](Tape& t) {
+    const Tensor g = kept_gate.get(t.context()), u = kept_up.get(t.context());
+    Tensor d_gate = g, d_up = u;  // the inputs are read here for the last time and make room for their gradients
     swiglu_backward(t.context(), {.dy = out->grad, .gate = g, .up = u, .d_gate = d_gate, .d_up = d_up});
     t.accumulate(gate, d_gate);
     t.accumulate(up, d_up);

@@ -9,14 +9,21 @@ namespace lorikeet {
 
 /// y[t] = table[ids[t]] in `dtype`. Frozen: keeps nothing, needs no gradient.
 Var embedding(Tape& tape, const FrozenWeight& table, const Tensor& ids, DType dtype);
-/// Keeps x [T, C] and one value a row. `weight` has the type of x.
-Var rms_norm(Tape& tape, const Var& x, const Tensor& weight, double eps);
-/// Rotates x's own storage, so x must have no other reader. Keeps nothing but the shared positions and table.
-Var rope(Tape& tape, const Var& x, const Tensor& positions, const Tensor& cos_sin, int64_t head_dim);
+/// How the rows an op makes are held: their type (bf16 beside an f32 residual stream, else the type of the input), and
+/// whether backward makes them again instead of keeping them.
+struct RowsAs {
+  DType dtype = DType::f32;
+  bool remake = false;
+};
+/// Keeps x [T, C] and one value a row. `weight` has the type of x; the gradient too.
+Var rms_norm(Tape& tape, const Var& x, const Tensor& weight, double eps, RowsAs rows);
+/// Rotates x's own storage, so x must have no other reader; the result is rounded when `rows` is bf16. Keeps nothing but
+/// the shared positions and table.
+Var rope(Tape& tape, const Var& x, const Tensor& positions, const Tensor& cos_sin, int64_t head_dim, DType rows);
 /// Keeps q, k, v, o and one value per row and head.
 Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, const Tensor& document_starts, AttentionShape shape);
-/// silu(gate) * up. Keeps gate and up; the output replaces gate when nothing is kept.
-Var swiglu(Tape& tape, const Var& gate, const Var& up);
+/// silu(gate) * up. Keeps gate and up (or the ways to make them again); the output replaces gate when nothing is kept.
+Var swiglu(Tape& tape, const Var& gate, const Var& up, bool remake = false);
 /// x + delta, written into delta's storage, so delta must have no other reader. Keeps nothing.
 Var residual_add(Tape& tape, const Var& x, const Var& delta);
 

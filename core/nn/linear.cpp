@@ -7,37 +7,58 @@
 namespace lorikeet {
 namespace {
 
-/// What backward reads: x and h only with an adapter, since W itself gets no gradient.
-struct Saved {
-  Var x, a, b;
-  Tensor x_value, h;
+/// A layer's adapter and mask in one call.
+struct Applied {
   const FrozenWeight* weight;
+  Tensor bias;  // undefined: none
+  Var a, b;     // null: no adapter
   double scale, dropout;
   uint64_t seed;
+
+  void run(Context& cx, const Tensor& x, Tensor& y, Tensor& h) const {
+    adapted_linear(cx, {.x = x,
+                        .w = *weight,
+                        .bias = bias.defined() ? &bias : nullptr,
+                        .y = y,
+                        .a = a ? &a->value : nullptr,
+                        .b = b ? &b->value : nullptr,
+                        .scale = scale,
+                        .h = a ? &h : nullptr,
+                        .dropout = dropout,
+                        .dropout_seed = seed});
+  }
 };
 
-void linear_backward(Tape& tape, const Var& out, const Saved& s) {
+/// What backward reads: x and h only with an adapter, since W itself gets no gradient.
+struct Saved {
+  Var x;
+  Kept x_value;
+  Tensor h;
+  DType x_type;
+};
+
+void linear_backward(Tape& tape, const Var& out, const Applied& layer, const Saved& s) {
   const bool needs_dx = s.x->needs_grad;
   // Several layers read one x (q, k, v; gate, up): later ones add into the gradient that is already there.
   const bool add_into = needs_dx && s.x->grad.defined() && !s.x->grad_shared;
   Tensor dx;
-  if (needs_dx) dx = add_into ? s.x->grad : Tensor::empty({out->grad.rows(), s.weight->columns()}, out->grad.dtype());
-  const bool adapted = s.a != nullptr;
-  // Without an adapter the op only needs dy; x then serves as a shape, and dx has the same.
-  const Tensor& x = adapted ? s.x_value : dx;
+  if (needs_dx) dx = add_into ? s.x->grad : Tensor::empty({out->grad.rows(), layer.weight->columns()}, s.x->grad_dtype);
+  const bool adapted = layer.a != nullptr;
+  // Without an adapter the op only needs dy; x then serves as a shape and a type, and dx is large enough for both.
+  const Tensor x = adapted ? s.x_value.get(tape.context()) : Tensor::borrow(dx.raw(), dx.shape(), s.x_type, nullptr);
   adapted_linear_backward(tape.context(), {.dy = out->grad,
                                            .x = x,
-                                           .w = *s.weight,
-                                           .a = adapted ? &s.a->value : nullptr,
-                                           .b = adapted ? &s.b->value : nullptr,
+                                           .w = *layer.weight,
+                                           .a = adapted ? &layer.a->value : nullptr,
+                                           .b = adapted ? &layer.b->value : nullptr,
                                            .h = adapted ? &s.h : nullptr,
-                                           .scale = s.scale,
-                                           .dropout = s.dropout,
-                                           .dropout_seed = s.seed,
+                                           .scale = layer.scale,
+                                           .dropout = layer.dropout,
+                                           .dropout_seed = layer.seed,
                                            .dx = needs_dx ? &dx : nullptr,
                                            .accumulate_dx = add_into,
-                                           .da = adapted ? &tape.grad_sum(s.a) : nullptr,
-                                           .db = adapted ? &tape.grad_sum(s.b) : nullptr});
+                                           .da = adapted ? &tape.grad_sum(layer.a) : nullptr,
+                                           .db = adapted ? &tape.grad_sum(layer.b) : nullptr});
   if (needs_dx && !add_into) tape.accumulate(s.x, dx);
 }
 
@@ -46,37 +67,37 @@ uint64_t layer_seed(uint64_t dropout_seed, const std::string& name) {
   return dropout_seed * 0x9E3779B97F4A7C15ull ^ stream_of(name);
 }
 
+Applied applied(const Linear& layer, const LinearCall& call) {
+  const LoraAdapter* adapter = layer.adapter() && layer.adapter()->enabled ? layer.adapter() : nullptr;
+  Applied out{&layer.weight(), layer.bias(), nullptr, nullptr, 1.0, 0.0, 0};
+  if (!adapter) return out;
+  out.a = adapter->a;
+  out.b = adapter->b;
+  out.scale = adapter->scale;
+  out.dropout = call.training ? adapter->dropout : 0.0;
+  out.seed = out.dropout > 0 ? layer_seed(call.dropout_seed, layer.name()) : 0;
+  return out;
+}
+
 }  // namespace
 
-Var linear(Tape& tape, const Linear& layer, const Var& x, bool training, uint64_t dropout_seed) {
-  const LoraAdapter* adapter = layer.adapter() && layer.adapter()->enabled ? layer.adapter() : nullptr;
+Var linear(Tape& tape, const Linear& layer, const Var& x, const LinearCall& call) {
+  const Applied run = applied(layer, call);
   const int64_t tokens = x->value.rows();
-  const DType dtype = x->value.dtype();
-  Tensor y = Tensor::empty({tokens, layer.out_features()}, dtype), h;
-  if (adapter) h = Tensor::empty({tokens, adapter->a->value.dim(0)}, dtype);
-  const double dropout = adapter && training ? adapter->dropout : 0.0;
-  const uint64_t seed = dropout > 0 ? layer_seed(dropout_seed, layer.name()) : 0;
-  const double scale = adapter ? adapter->scale : 1.0;
-  adapted_linear(tape.context(), {.x = x->value,
-                                  .w = layer.weight(),
-                                  .bias = layer.bias().defined() ? &layer.bias() : nullptr,
-                                  .y = y,
-                                  .a = adapter ? &adapter->a->value : nullptr,
-                                  .b = adapter ? &adapter->b->value : nullptr,
-                                  .scale = scale,
-                                  .h = adapter ? &h : nullptr,
-                                  .dropout = dropout,
-                                  .dropout_seed = seed});
-  Var out = adapter ? tape.make(y, {x, adapter->a, adapter->b}) : tape.make(y, {x});
+  const DType rows = x->value.dtype(), type = call.wide && rows == DType::bf16 ? DType::f32 : rows;
+  Tensor y = Tensor::empty({tokens, layer.out_features()}, type), h;
+  if (run.a) h = Tensor::empty({tokens, run.a->value.dim(0)}, rows);
+  run.run(tape.context(), x->value, y, h);
+  Var out = run.a ? tape.make(y, {x, run.a, run.b}) : tape.make(y, {x});
   if (!out->needs_grad) return out;
-  Saved saved{x, nullptr, nullptr, Tensor(), Tensor(), &layer.weight(), scale, dropout, seed};
-  if (adapter) {
-    saved.a = adapter->a;
-    saved.b = adapter->b;
-    saved.x_value = x->value;
-    saved.h = h;
-  }
-  tape.record(out, [out, saved = std::move(saved)](Tape& t) { linear_backward(t, out, saved); });
+  const Saved saved{x, run.a || call.remake ? Kept(x) : Kept(), h, rows};
+  if (call.remake)
+    out->remake = std::make_shared<Remake>([run, kept = saved.x_value, shape = y.shape(), type, h](Context& cx) {
+      Tensor again = Tensor::empty(shape, type), same_h = h;
+      run.run(cx, kept.get(cx), again, same_h);
+      return again;
+    });
+  tape.record(out, [out, run, saved](Tape& t) { linear_backward(t, out, run, saved); });
   return out;
 }
 

@@ -37,8 +37,14 @@ class Linear {
 };
 
 /// The op on the tape: y = x W^T (+ bias) (+ adapter). The dropout mask is f(dropout_seed, layer name, element).
-/// Kept for backward: x and h [T, R] when the layer has an adapter that is on (layers that read the same x keep it
-/// once between them), nothing otherwise.
-Var linear(Tape& tape, const Linear& layer, const Var& x, bool training, uint64_t dropout_seed);
+/// Kept for backward: x (or the way to make it again) and h [T, R] when the layer has an adapter that is on (layers that
+/// read the same x keep it once between them), nothing otherwise.
+struct LinearCall {
+  bool training = false;
+  uint64_t dropout_seed = 0;
+  bool wide = false;    // rows of bf16 give sums in f32: for a reader that rounds once itself
+  bool remake = false;  // backward makes y again from x
+};
+Var linear(Tape& tape, const Linear& layer, const Var& x, const LinearCall& call);
 
 }  // namespace lorikeet

@@ -12,8 +12,8 @@ std::string sizes(const Tensor& x, const FrozenWeight& w) {
 void check_adapter(const char* op, const Tensor& x, const FrozenWeight& w, const Tensor* a, const Tensor* b, const Tensor* h) {
   if (!a && !b && !h) return;
   if (!a || !b || !h) throw ShapeError(std::string(op) + ": a, b and h belong together");
-  ops::check_same_type(op, x, *a, "a");
-  ops::check_same_type(op, x, *b, "b");
+  ops::check_type(op, *a, "a", ops::sum_type(x));
+  ops::check_type(op, *b, "b", ops::sum_type(x));
   ops::check_same_type(op, x, *h, "h");
   if (a->rank() != 2 || a->width() != w.columns()) throw ShapeError(std::string(op) + ": a " + to_string(a->shape()) + " for " + sizes(x, w));
   ops::check_shape(op, *b, "b", {w.rows(), a->dim(0)});
@@ -34,12 +34,12 @@ KernelSlot<AdaptedLinearBackwardFn>& adapted_linear_backward_slot() {
 
 void adapted_linear(Context& cx, const AdaptedLinearArgs& a) {
   constexpr const char* op = "adapted_linear";
-  ops::check_float(op, a.x, "x");
-  ops::check_same_type(op, a.x, a.y, "y");
+  ops::check_rows(op, a.x, "x");
+  ops::check_rows_or_sums(op, a.x, a.y, "y");
   if (a.x.rank() != 2 || a.x.width() != a.w.columns()) throw ShapeError(std::string(op) + ": " + sizes(a.x, a.w) + "; wanted x [T, in], w [out, in]");
   ops::check_shape(op, a.y, "y", {a.x.rows(), a.w.rows()});
   if (a.bias) {
-    ops::check_same_type(op, a.x, *a.bias, "bias");
+    ops::check_type(op, *a.bias, "bias", ops::sum_type(a.x));
     ops::check_shape(op, *a.bias, "bias", {a.w.rows()});
   }
   check_adapter(op, a.x, a.w, a.a, a.b, a.h);
@@ -49,19 +49,20 @@ void adapted_linear(Context& cx, const AdaptedLinearArgs& a) {
 
 void adapted_linear_backward(Context& cx, const AdaptedLinearBackwardArgs& a) {
   constexpr const char* op = "adapted_linear_backward";
-  ops::check_float(op, a.x, "x");
-  ops::check_same_type(op, a.x, a.dy, "dy");
+  ops::check_rows(op, a.x, "x");
+  ops::check_rows_or_sums(op, a.x, a.dy, "dy");
   if (a.x.rank() != 2 || a.x.width() != a.w.columns()) throw ShapeError(std::string(op) + ": " + sizes(a.x, a.w) + "; wanted x [T, in], w [out, in]");
   ops::check_shape(op, a.dy, "dy", {a.x.rows(), a.w.rows()});
   check_adapter(op, a.x, a.w, a.a, a.b, a.h);
   if (a.dx) {
-    ops::check_same_type(op, a.x, *a.dx, "dx");
+    ops::check_rows_or_sums(op, a.x, *a.dx, "dx");
+    if (a.accumulate_dx) ops::check_type(op, *a.dx, "dx that is added to", ops::sum_type(a.x));
     ops::check_shape(op, *a.dx, "dx", a.x.shape());
   }
   if (a.a) {
     if (!a.da || !a.db) throw ShapeError(std::string(op) + ": with an adapter, da and db are wanted");
-    ops::check_same_type(op, a.x, *a.da, "da");
-    ops::check_same_type(op, a.x, *a.db, "db");
+    ops::check_type(op, *a.da, "da", ops::sum_type(a.x));
+    ops::check_type(op, *a.db, "db", ops::sum_type(a.x));
     ops::check_shape(op, *a.da, "da", a.a->shape());
     ops::check_shape(op, *a.db, "db", a.b->shape());
   }

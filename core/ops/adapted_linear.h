@@ -9,12 +9,12 @@
 
 namespace lorikeet {
 struct AdaptedLinearArgs {
-  const Tensor& x;        // [T, in] f32 | f64
+  const Tensor& x;        // [T, in] f32 | f64 | bf16; beside bf16 rows a, b, bias and their gradients are f32
   const FrozenWeight& w;  // [out, in]
   const Tensor* bias;     // [out] or null
-  Tensor& y;              // [T, out], overwritten
+  Tensor& y;              // [T, out], overwritten; type of x, or f32
   // Adapter: all null or all set.
-  const Tensor* a;        // [R, in] type of x
+  const Tensor* a;        // [R, in]
   const Tensor* b;        // [out, R]
   double scale;
   Tensor* h;              // [T, R] x~ A^T, kept for the gradient; required with an adapter
@@ -22,13 +22,13 @@ struct AdaptedLinearArgs {
   uint64_t dropout_seed;
 };
 struct AdaptedLinearBackwardArgs {
-  const Tensor& dy;       // [T, out]
+  const Tensor& dy;       // [T, out] type of x, or f32
   const Tensor& x;        // [T, in]
   const FrozenWeight& w;
   const Tensor* a; const Tensor* b; const Tensor* h;
   double scale, dropout;
   uint64_t dropout_seed;
-  Tensor* dx;             // [T, in] overwritten (or added to with accumulate_dx); null: not needed
+  Tensor* dx;             // [T, in] type of x or f32; overwritten, or f32 and added to with accumulate_dx; null: not needed
   bool accumulate_dx;
   Tensor* da;             // [R, in] added to; null without adapter
   Tensor* db;             // [out, R] added to

@@ -133,10 +133,12 @@ void adapter_backward(Context& cx, const AdaptedLinearBackwardArgs& a) {
 }  // namespace
 
 void adapted_linear_cpu(Context& cx, const AdaptedLinearArgs& a) {
+  if (a.x.dtype() == DType::bf16) return adapted_linear_bf16(cx, a);
   ops::by_type(a.x.dtype(), [&](auto t) { forward<decltype(t)>(cx, a); });
 }
 
 void adapted_linear_backward_cpu(Context& cx, const AdaptedLinearBackwardArgs& a) {
+  if (a.x.dtype() == DType::bf16) return adapted_linear_backward_bf16(cx, a);
   ops::by_type(a.x.dtype(), [&](auto t) {
     using T = decltype(t);
     if (a.dx) base_backward<T>(cx, a);

@@ -19,6 +19,11 @@ void check_documents(const char* op, const Tensor& starts, int64_t tokens) {
   if (!right) throw ShapeError(std::string(op) + ": document_starts must rise from 0 to the number of tokens (" + std::to_string(tokens) + ")");
 }
 
+void check_sums(const char* op, const Tensor& q, const Tensor& t, const char* name, int64_t rows, int64_t width) {
+  ops::check_type(op, t, name, ops::sum_type(q));
+  ops::check_shape(op, t, name, {rows, width});
+}
+
 void check_operand(const char* op, const Tensor& q, const Tensor& t, const char* name, int64_t rows, int64_t width) {
   ops::check_same_type(op, q, t, name);
   ops::check_shape(op, t, name, {rows, width});
@@ -43,13 +48,13 @@ void attention(Context& cx, const AttentionArgs& a) {
   constexpr const char* op = "attention";
   const auto& s = a.shape;
   check_heads(op, s);
-  ops::check_float(op, a.q, "q");
+  ops::check_rows(op, a.q, "q");
   const int64_t tokens = a.q.rows();
   check_operand(op, a.q, a.q, "q", tokens, s.heads * s.head_dim);
   check_operand(op, a.q, a.k, "k", tokens, s.kv_heads * s.head_dim);
   check_operand(op, a.q, a.v, "v", tokens, s.kv_heads * s.head_dim);
   check_operand(op, a.q, a.o, "o", tokens, s.heads * s.head_dim);
-  if (a.lse) check_operand(op, a.q, *a.lse, "lse", tokens, s.heads);
+  if (a.lse) check_sums(op, a.q, *a.lse, "lse", tokens, s.heads);
   check_documents(op, a.document_starts, tokens);
   attention_slot().get(cx.device())(cx, a);
 }
@@ -58,17 +63,17 @@ void attention_backward(Context& cx, const AttentionBackwardArgs& a) {
   constexpr const char* op = "attention_backward";
   const auto& s = a.shape;
   check_heads(op, s);
-  ops::check_float(op, a.q, "q");
+  ops::check_rows(op, a.q, "q");
   const int64_t tokens = a.q.rows(), wide = s.heads * s.head_dim, narrow = s.kv_heads * s.head_dim;
   check_operand(op, a.q, a.q, "q", tokens, wide);
   check_operand(op, a.q, a.d_o, "d_o", tokens, wide);
   check_operand(op, a.q, a.o, "o", tokens, wide);
-  check_operand(op, a.q, a.dq, "dq", tokens, wide);
+  check_sums(op, a.q, a.dq, "dq", tokens, wide);
   check_operand(op, a.q, a.k, "k", tokens, narrow);
   check_operand(op, a.q, a.v, "v", tokens, narrow);
-  check_operand(op, a.q, a.dk, "dk", tokens, narrow);
-  check_operand(op, a.q, a.dv, "dv", tokens, narrow);
-  check_operand(op, a.q, a.lse, "lse", tokens, s.heads);
+  check_sums(op, a.q, a.dk, "dk", tokens, narrow);
+  check_sums(op, a.q, a.dv, "dv", tokens, narrow);
+  check_sums(op, a.q, a.lse, "lse", tokens, s.heads);
   check_documents(op, a.document_starts, tokens);
   attention_backward_slot().get(cx.device())(cx, a);
 }

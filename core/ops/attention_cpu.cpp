@@ -185,10 +185,12 @@ void cached(Context& cx, const AttentionCachedArgs& a) {
 }  // namespace
 
 void attention_cpu(Context& cx, const AttentionArgs& a) {
+  if (a.q.dtype() == DType::bf16) return attention_bf16(cx, a);
   ops::by_type(a.q.dtype(), [&](auto t) { forward<decltype(t)>(cx, a); });
 }
 
 void attention_backward_cpu(Context& cx, const AttentionBackwardArgs& a) {
+  if (a.q.dtype() == DType::bf16) return attention_backward_bf16(cx, a);
   ops::by_type(a.q.dtype(), [&](auto t) {
     using T = decltype(t);
     const Tensor d = row_products<T>(cx, a);

@@ -11,9 +11,23 @@ inline void check_float(const char* op, const Tensor& t, const char* name) {
   if (t.dtype() != DType::f32 && t.dtype() != DType::f64)
     throw DTypeError(std::string(op) + ": " + name + " is " + std::string(dtype_name(t.dtype())) + "; wanted f32 or f64");
 }
+/// f32, f64, or rows kept in bf16 (the CPU's mixed form of an op: trained and frozen vectors stay f32).
+inline void check_rows(const char* op, const Tensor& t, const char* name) {
+  if (t.dtype() != DType::bf16) check_float(op, t, name);
+}
+/// What goes with rows of `t` where sums are kept: f32 for bf16.
+inline DType sum_type(const Tensor& t) { return t.dtype() == DType::bf16 ? DType::f32 : t.dtype(); }
+inline void check_type(const char* op, const Tensor& t, const char* name, DType wanted) {
+  if (t.dtype() != wanted)
+    throw DTypeError(std::string(op) + ": " + name + " is " + std::string(dtype_name(t.dtype())) + "; wanted " + std::string(dtype_name(wanted)));
+}
 inline void check_same_type(const char* op, const Tensor& a, const Tensor& b, const char* name) {
   if (a.dtype() != b.dtype())
     throw DTypeError(std::string(op) + ": " + name + " is " + std::string(dtype_name(b.dtype())) + ", the input is " + std::string(dtype_name(a.dtype())));
+}
+/// Either the type of the rows or, beside bf16, f32.
+inline void check_rows_or_sums(const char* op, const Tensor& rows, const Tensor& t, const char* name) {
+  if (t.dtype() != sum_type(rows)) check_same_type(op, rows, t, name);
 }
 inline void check_shape(const char* op, const Tensor& t, const char* name, const Shape& wanted) {
   if (t.shape() != wanted) throw ShapeError(std::string(op) + ": " + name + " is " + to_string(t.shape()) + "; wanted " + to_string(wanted));

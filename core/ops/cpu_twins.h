@@ -26,5 +26,11 @@ void adapted_linear_backward_cpu(Context&, const AdaptedLinearBackwardArgs&);
 void linear_cross_entropy_cpu(Context&, const LinearCrossEntropyArgs&);
 void adamw_update_cpu(Context&, const AdamwUpdateArgs&);
 extern const ElementwiseKernels kElementwiseCpu;
+// The same on rows of bf16, called by the twins above; where the unit has no bf16 products they widen and round.
+void adapted_linear_bf16(Context&, const AdaptedLinearArgs&);
+void adapted_linear_backward_bf16(Context&, const AdaptedLinearBackwardArgs&);
+void attention_bf16(Context&, const AttentionArgs&);
+void attention_backward_bf16(Context&, const AttentionBackwardArgs&);
+void linear_cross_entropy_bf16(Context&, const LinearCrossEntropyArgs&);
 
 }  // namespace lorikeet

@@ -29,7 +29,7 @@ void add_scaled(Context& cx, Tensor& y, const Tensor& x, double s) {
 
 namespace {
 void check_rows(const char* op, const Tensor& all, const Tensor& rows, const Tensor& some) {
-  ops::check_float(op, all, "x");
+  ops::check_rows(op, all, "x");
   ops::check_same_type(op, all, some, "y");
   ops::check_i32(op, rows, "rows");
   if (all.rank() != 2) throw ShapeError(std::string(op) + ": " + to_string(all.shape()) + "; wanted [T, C]");

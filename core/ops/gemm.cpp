@@ -6,6 +6,7 @@
 #include <span>
 
 #include "core/ops/gemm_kernels.h"
+#include "core/ops/packed_product.h"
 #include "core/tensor/dtype.h"
 
 namespace lorikeet {
@@ -41,7 +42,9 @@ void gemm_plain(bool round, bool ta, bool tb, int64_t m, int64_t n, int64_t k, T
     }
 }
 
-const GemmKernels& kernels_of(CpuUnit unit) {
+}  // namespace
+
+const GemmKernels& gemm_kernels(CpuUnit unit) {
   if (unit.compute == ComputeType::bf16) {
     if (unit.level == CpuLevel::amx) return amx::kGemmKernels;
     if (unit.level == CpuLevel::avx512 && cpu_probe().bf16_dot) return avx512_bf16::kGemmKernels;
@@ -49,12 +52,14 @@ const GemmKernels& kernels_of(CpuUnit unit) {
   return unit.level >= CpuLevel::avx512 ? avx512::kGemmKernels : avx2::kGemmKernels;
 }
 
+namespace {
+
 void round_to_bf16(std::span<float> values) {
   for (float& v : values) v = rounded_to_bf16(v);
 }
 
 void gemm_packed(CpuUnit unit, const GemmOperand& a, const GemmOperand& b, int64_t m, int64_t n, int64_t k, float alpha, bool accumulate, float* c, int64_t ldc) {
-  const GemmKernels& kernels = kernels_of(unit);
+  const GemmKernels& kernels = gemm_kernels(unit);
   const bool round = unit.compute == ComputeType::bf16 && kernels.pair == 1;  // bf16 numbers without the unit for them
   alignas(64) float packed_b[kColumns * kMostDepth];
   alignas(64) float packed_a[kMostRows * kMostDepth];
@@ -63,13 +68,13 @@ void gemm_packed(CpuUnit unit, const GemmOperand& a, const GemmOperand& b, int64
     for (int64_t k0 = 0; k0 < k; k0 += most_k) {
       const int64_t width = std::min(kColumns, n - n0), part = std::min(most_k, k - k0);
       const int64_t depth = ((part + kernels.pair - 1) / kernels.pair + kernels.depth_unit - 1) / kernels.depth_unit * kernels.depth_unit;
-      kernels.pack_b({b.data + n0 * b.row_stride + k0 * b.k_stride, b.row_stride, b.k_stride}, width, part, packed_b);
+      kernels.pack_b({b.data + n0 * b.row_stride + k0 * b.k_stride, b.row_stride, b.k_stride}, width, part, 1, packed_b, depth);
       if (round) round_to_bf16({packed_b, static_cast<size_t>((width + kPanelColumns - 1) / kPanelColumns * kPanelColumns * depth)});
       for (int64_t m0 = 0; m0 < m; m0 += rows) {
         const int64_t height = std::min(rows, m - m0);
         kernels.pack_a({a.data + m0 * a.row_stride + k0 * a.k_stride, a.row_stride, a.k_stride}, height, part, alpha, packed_a);
         if (round) round_to_bf16({packed_a, static_cast<size_t>(height * depth)});
-        kernels.multiply({packed_a, packed_b, c + m0 * ldc + n0, ldc, height, width, depth, accumulate || k0 > 0});
+        kernels.multiply({packed_a, depth, packed_b, depth, c + m0 * ldc + n0, ldc, height, width, depth, accumulate || k0 > 0});
       }
     }
 }

@@ -35,22 +35,22 @@ struct TileBlock {
         to[i * g.c_stride + j] = buffer[i * kTile + j] + (g.accumulate ? to[i * g.c_stride + j] : 0.0f);
   }
   void run() const {
-    const auto* a = static_cast<const int32_t*>(g.a) + m * g.depth;
-    const auto* b = static_cast<const int32_t*>(g.b) + n * g.depth;
+    const auto* a = static_cast<const int32_t*>(g.a) + m * g.a_stride;
+    const auto* b = static_cast<const int32_t*>(g.b) + n * g.b_stride;
     begin<0, 0>();
     if constexpr (Columns > 1) begin<0, 1>();
     if constexpr (Rows > 1) begin<1, 0>();
     if constexpr (Rows > 1 && Columns > 1) begin<1, 1>();
     for (int64_t p = 0; p < g.depth; p += kTile) {
-      Tiles::template load<4>(a + p, g.depth * 4);
+      Tiles::template load<4>(a + p, g.a_stride * 4);
       Tiles::template load<6>(b + p * kTile, 64);
       Tiles::template dot<0, 4, 6>();
       if constexpr (Columns > 1) {
-        Tiles::template load<7>(b + (g.depth + p) * kTile, 64);
+        Tiles::template load<7>(b + (g.b_stride + p) * kTile, 64);
         Tiles::template dot<1, 4, 7>();
       }
       if constexpr (Rows > 1) {
-        Tiles::template load<5>(a + kTile * g.depth + p, g.depth * 4);
+        Tiles::template load<5>(a + kTile * g.a_stride + p, g.a_stride * 4);
         Tiles::template dot<2, 5, 6>();
       }
       if constexpr (Rows > 1 && Columns > 1) Tiles::template dot<3, 5, 7>();

@@ -15,23 +15,34 @@ struct GemmOperand {
   const float* data;
   int64_t row_stride, k_stride;
 };
-/// c [m, n] = a b, or += when `accumulate`. a and b as packed, `depth` steps of k.
+/// The same with numbers that are bf16 already.
+struct Bf16Operand {
+  const uint16_t* data;
+  int64_t row_stride, k_stride;
+};
+/// c [m, n] = a b, or += when `accumulate`, over `depth` steps of k. Rows of a lie a_stride steps apart (as packed:
+/// depth), panels of b 16 * b_stride steps.
 struct GemmBlock {
   const void* a;
+  int64_t a_stride;
   const void* b;
+  int64_t b_stride;
   float* c;
   int64_t c_stride, m, n, depth;
   bool accumulate;
 };
 struct GemmKernels {
   int64_t tile_rows;    // rows computed at once: blocks of a multiple of it waste nothing
+  int64_t row_unit;     // rows of a are read up to the next multiple of it, whatever stands there
   int64_t pair;         // numbers k per step of depth: 1 or 2
   int64_t depth_unit;   // packed depth is a multiple of it, filled up with zeros
   int64_t block_depth;  // steps in a block, so that a tile's operands stay in the L1 cache; a multiple of depth_unit
   /// Rows [0, rows) of `a` times alpha.
   void (*pack_a)(const GemmOperand& a, int64_t rows, int64_t k, float alpha, void* out);
-  /// Rows of the operand are the columns of b.
-  void (*pack_b)(const GemmOperand& b, int64_t columns, int64_t k, void* out);
+  /// Rows of the operand, times alpha, are the columns of b; panels are written out_stride * 16 steps apart.
+  void (*pack_b)(const GemmOperand& b, int64_t columns, int64_t k, float alpha, void* out, int64_t out_stride);
+  /// The same from bf16; null for units that multiply f32.
+  void (*pack_b16)(const Bf16Operand& b, int64_t columns, int64_t k, void* out, int64_t out_stride);
   void (*multiply)(const GemmBlock&);
 };
 

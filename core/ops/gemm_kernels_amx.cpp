@@ -73,6 +73,6 @@ void multiply(const GemmBlock& block) { multiply_by_tiles<AmxTiles>(block); }
 
 }  // namespace
 
-const GemmKernels kGemmKernels = {kTileRows, 2, 16, 192, pack_a, pack_b, multiply};
+const GemmKernels kGemmKernels = {kTileRows, 16, 2, 16, 192, pack_a, pack_b, pack_b16, multiply};
 
 }  // namespace lorikeet::amx

@@ -47,6 +47,6 @@ void transpose_block(const float* from, int64_t stride, float* out, int64_t out_
 
 }  // namespace
 
-const GemmKernels kGemmKernels = {kTileRows, 1, 1, 384, pack_a, pack_b, multiply};
+const GemmKernels kGemmKernels = {kTileRows, 1, 1, 1, 384, pack_a, pack_b, nullptr, multiply};
 
 }  // namespace lorikeet::avx2

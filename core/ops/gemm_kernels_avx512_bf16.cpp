@@ -26,6 +26,6 @@ inline int64_t depth_of(int64_t k) { return (k + 1) / 2; }
 
 }  // namespace
 
-const GemmKernels kGemmKernels = {kTileRows, 2, 1, 384, pack_a, pack_b, multiply};
+const GemmKernels kGemmKernels = {kTileRows, 1, 2, 1, 384, pack_a, pack_b, pack_b16, multiply};
 
 }  // namespace lorikeet::avx512_bf16

@@ -47,32 +47,77 @@ void pack_a(const GemmOperand& a, int64_t rows, int64_t k, float alpha, void* pa
   }
 }
 
-// One panel of `columns` <= 16 columns.
-void pack_panel(const GemmOperand& b, int64_t columns, int64_t k, Step* out) {
-  const int64_t depth = depth_of(k);
-  int64_t p = 0;
-  if (columns == kPanelColumns && b.row_stride == 1) {  // the columns lie side by side
-    for (; p < k / 2; ++p) {
-      const float* at = b.data + 2 * p * b.k_stride;
-      _mm512_storeu_si512(out + p * kPanelColumns, interleaved(_mm512_loadu_ps(at), _mm512_loadu_ps(at + b.k_stride)));
-    }
-  } else if (columns == kPanelColumns && b.k_stride == 1) {
-    for (; p + 16 <= k / 2; p += 16) {
-      __m512i r[16];
-      for (int i = 0; i < 16; ++i) r[i] = steps_of(b.data + i * b.row_stride + 2 * p, _mm512_set1_ps(1.0f));
-      transpose16(r);
-      for (int i = 0; i < 16; ++i) _mm512_storeu_si512(out + (p + i) * kPanelColumns, r[i]);
-    }
+inline __mmask16 first_lanes(int64_t n) { return static_cast<__mmask16>(n >= 16 ? 0xFFFF : n <= 0 ? 0 : (1u << n) - 1); }
+
+// One panel of `columns` <= 16 columns that lie side by side: rows of k are interleaved in pairs.
+void pack_side_by_side(const GemmOperand& b, int64_t columns, int64_t k, __m512 scale, Step* out) {
+  const __mmask16 some = first_lanes(columns);
+  for (int64_t p = 0; p < depth_of(k); ++p) {
+    const float* at = b.data + 2 * p * b.k_stride;
+    const __m512 first = _mm512_maskz_loadu_ps(2 * p < k ? some : 0, at), second = _mm512_maskz_loadu_ps(2 * p + 1 < k ? some : 0, at + b.k_stride);
+    _mm512_storeu_si512(out + p * kPanelColumns, interleaved(_mm512_mul_ps(first, scale), _mm512_mul_ps(second, scale)));
   }
-  for (; p < depth; ++p)
-    for (int64_t j = 0; j < kPanelColumns; ++j)
-      out[p * kPanelColumns + j] = j < columns ? pair_of(element(b, j, 2 * p, k), element(b, j, 2 * p + 1, k)) : 0;
+}
+// One whose columns run along k: 16 by 16 pairs are turned at a time.
+void pack_along_k(const GemmOperand& b, int64_t columns, int64_t k, __m512 scale, Step* out) {
+  const int64_t depth = depth_of(k);
+  for (int64_t p = 0; p < depth; p += 16) {
+    const __mmask16 low = first_lanes(k - 2 * p), high = first_lanes(k - 2 * p - 16);
+    __m512i r[16];
+    for (int i = 0; i < 16; ++i) {
+      const float* at = b.data + i * b.row_stride + 2 * p;
+      r[i] = i < columns ? (__m512i)_mm512_cvtne2ps_pbh(_mm512_mul_ps(_mm512_maskz_loadu_ps(high, at + 16), scale), _mm512_mul_ps(_mm512_maskz_loadu_ps(low, at), scale)) : _mm512_setzero_si512();
+    }
+    transpose16(r);
+    for (int i = 0; i < 16 && p + i < depth; ++i) _mm512_storeu_si512(out + (p + i) * kPanelColumns, r[i]);
+  }
 }
 
-void pack_b(const GemmOperand& b, int64_t columns, int64_t k, void* packed) {
+void pack_panel(const GemmOperand& b, int64_t columns, int64_t k, float alpha, Step* out) {
+  const __m512 scale = _mm512_set1_ps(alpha);
+  if (b.row_stride == 1) pack_side_by_side(b, columns, k, scale, out);
+  else pack_along_k(b, columns, k, scale, out);
+}
+
+void pack_b(const GemmOperand& b, int64_t columns, int64_t k, float alpha, void* packed, int64_t out_stride) {
   auto* out = static_cast<Step*>(packed);
-  for (int64_t n = 0; n < columns; n += kPanelColumns, out += depth_of(k) * kPanelColumns) {
+  for (int64_t n = 0; n < columns; n += kPanelColumns, out += out_stride * kPanelColumns) {
     const int64_t left = columns - n;
-    pack_panel({b.data + n * b.row_stride, b.row_stride, b.k_stride}, left < kPanelColumns ? left : kPanelColumns, k, out);
+    pack_panel({b.data + n * b.row_stride, b.row_stride, b.k_stride}, left < kPanelColumns ? left : kPanelColumns, k, alpha, out);
+  }
+}
+
+// The same from numbers that are bf16 already: bits are only moved.
+void pack_side_by_side16(const Bf16Operand& b, int64_t columns, int64_t k, Step* out) {
+  const __mmask16 some = first_lanes(columns);
+  for (int64_t p = 0; p < depth_of(k); ++p) {
+    const uint16_t* at = b.data + 2 * p * b.k_stride;
+    const __m512i low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(2 * p < k ? some : 0, at));
+    const __m512i high = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(2 * p + 1 < k ? some : 0, at + b.k_stride));
+    _mm512_storeu_si512(out + p * kPanelColumns, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+  }
+}
+void pack_along_k16(const Bf16Operand& b, int64_t columns, int64_t k, Step* out) {
+  const int64_t depth = depth_of(k);
+  for (int64_t p = 0; p < depth; p += 16) {
+    const int64_t left = k - 2 * p;
+    const __mmask32 some = left >= 32 ? 0xFFFFFFFFu : (1u << left) - 1;
+    __m512i r[16];
+    for (int i = 0; i < 16; ++i) r[i] = i < columns ? _mm512_maskz_loadu_epi16(some, b.data + i * b.row_stride + 2 * p) : _mm512_setzero_si512();
+    transpose16(r);
+    for (int i = 0; i < 16 && p + i < depth; ++i) _mm512_storeu_si512(out + (p + i) * kPanelColumns, r[i]);
+  }
+}
+
+void pack_panel16(const Bf16Operand& b, int64_t columns, int64_t k, Step* out) {
+  if (b.row_stride == 1) pack_side_by_side16(b, columns, k, out);
+  else pack_along_k16(b, columns, k, out);
+}
+
+void pack_b16(const Bf16Operand& b, int64_t columns, int64_t k, void* packed, int64_t out_stride) {
+  auto* out = static_cast<Step*>(packed);
+  for (int64_t n = 0; n < columns; n += kPanelColumns, out += out_stride * kPanelColumns) {
+    const int64_t left = columns - n;
+    pack_panel16({b.data + n * b.row_stride, b.row_stride, b.k_stride}, left < kPanelColumns ? left : kPanelColumns, k, out);
   }
 }

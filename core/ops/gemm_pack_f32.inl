@@ -36,10 +36,12 @@ void pack_panel(const GemmOperand& b, int64_t columns, int64_t k, float* out) {
     for (int64_t j = 0; j < kPanelColumns; ++j) out[p * kPanelColumns + j] = j < columns ? b.data[j * b.row_stride + p * b.k_stride] : 0.0f;
 }
 
-void pack_b(const GemmOperand& b, int64_t columns, int64_t k, void* packed) {
+void pack_b(const GemmOperand& b, int64_t columns, int64_t k, float alpha, void* packed, int64_t out_stride) {
   auto* out = static_cast<float*>(packed);
-  for (int64_t n = 0; n < columns; n += kPanelColumns, out += k * kPanelColumns) {
+  for (int64_t n = 0; n < columns; n += kPanelColumns, out += out_stride * kPanelColumns) {
     const int64_t left = columns - n;
     pack_panel({b.data + n * b.row_stride, b.row_stride, b.k_stride}, left < kPanelColumns ? left : kPanelColumns, k, out);
+    if (alpha != 1.0f)
+      for (int64_t i = 0; i < k * kPanelColumns; ++i) out[i] *= alpha;
   }
 }

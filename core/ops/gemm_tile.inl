@@ -7,7 +7,7 @@
 
 // Rows x Vecs sums stay in registers over the whole depth; every step reads Vecs vectors of b and one step of each row.
 template <int Rows, int Vecs>
-inline __attribute__((always_inline)) void register_tile(const Step* a, int64_t depth, const Step* const (&b)[Vecs], float* const (&c)[Vecs], int64_t c_stride, bool accumulate) {
+inline __attribute__((always_inline)) void register_tile(const Step* a, int64_t a_stride, int64_t depth, const Step* const (&b)[Vecs], float* const (&c)[Vecs], int64_t c_stride, bool accumulate) {
   Vec sum[Rows][Vecs];
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i)
@@ -19,7 +19,7 @@ inline __attribute__((always_inline)) void register_tile(const Step* a, int64_t 
     for (int j = 0; j < Vecs; ++j) bv[j] = load_steps(b[j] + p * kPanelColumns);
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
-      const StepVec s = broadcast(a[i * depth + p]);
+      const StepVec s = broadcast(a[i * a_stride + p]);
 #pragma GCC unroll 4
       for (int j = 0; j < Vecs; ++j) sum[i][j] = multiply_add(sum[i][j], s, bv[j]);
     }
@@ -37,10 +37,10 @@ void tile_at(const GemmBlock& block, int64_t m, int64_t n, float* c, int64_t c_s
   float* to[Vecs];
   for (int j = 0; j < Vecs; ++j) {
     const int64_t column = n + j * kLanes, panel = column / kPanelColumns;
-    b[j] = static_cast<const Step*>(block.b) + panel * kPanelColumns * block.depth + column % kPanelColumns;
+    b[j] = static_cast<const Step*>(block.b) + panel * kPanelColumns * block.b_stride + column % kPanelColumns;
     to[j] = c + j * kLanes;
   }
-  register_tile<Rows, Vecs>(static_cast<const Step*>(block.a) + m * block.depth, block.depth, b, to, c_stride, accumulate);
+  register_tile<Rows, Vecs>(static_cast<const Step*>(block.a) + m * block.a_stride, block.a_stride, block.depth, b, to, c_stride, accumulate);
 }
 
 // The last columns, fewer than a vector: computed whole into a buffer, of which the valid part is kept.

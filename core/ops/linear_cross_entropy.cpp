@@ -11,7 +11,7 @@ KernelSlot<LinearCrossEntropyFn>& linear_cross_entropy_slot() {
 
 void linear_cross_entropy(Context& cx, const LinearCrossEntropyArgs& a) {
   constexpr const char* op = "linear_cross_entropy";
-  ops::check_float(op, a.x, "x");
+  ops::check_rows(op, a.x, "x");
   ops::check_i32(op, a.targets, "targets");
   if (a.x.rank() != 2 || a.x.width() != a.head.columns())
     throw ShapeError(std::string(op) + ": x " + to_string(a.x.shape()) + ", head [" + std::to_string(a.head.rows()) + ", " + std::to_string(a.head.columns()) + "]");
@@ -21,11 +21,11 @@ void linear_cross_entropy(Context& cx, const LinearCrossEntropyArgs& a) {
     if (targets[i] < 0 || targets[i] >= a.head.rows())
       throw ShapeError(std::string(op) + ": target " + std::to_string(targets[i]) + " in row " + std::to_string(i) + "; the head has " + std::to_string(a.head.rows()));
   if (a.losses) {
-    ops::check_same_type(op, a.x, *a.losses, "losses");
+    ops::check_type(op, *a.losses, "losses", ops::sum_type(a.x));
     ops::check_shape(op, *a.losses, "losses", {a.x.rows()});
   }
   if (a.dx) {
-    ops::check_same_type(op, a.x, *a.dx, "dx");
+    ops::check_type(op, *a.dx, "dx", ops::sum_type(a.x));
     ops::check_shape(op, *a.dx, "dx", a.x.shape());
   }
   linear_cross_entropy_slot().get(cx.device())(cx, a);

@@ -110,6 +110,7 @@ void run(Context& cx, const LinearCrossEntropyArgs& a) {
 }  // namespace
 
 void linear_cross_entropy_cpu(Context& cx, const LinearCrossEntropyArgs& a) {
+  if (a.x.dtype() == DType::bf16) return linear_cross_entropy_bf16(cx, a);
   ops::by_type(a.x.dtype(), [&](auto t) { run<decltype(t)>(cx, a); });
 }
 

@@ -44,7 +44,8 @@ void rms_norm_cpu(Context& cx, const RmsNormArgs& a) {
       const float mean = k.sum_of_squares(x, n) / static_cast<float>(n);
       const float rstd = 1 / std::sqrt(mean + static_cast<float>(a.eps));
       if (a.rstd) a.rstd->data<float>()[r] = rstd;
-      k.scale_mul(x, a.weight.data<float>(), rstd, a.y.row<float>(r), n);
+      if (a.y.dtype() == DType::bf16) k.scale_mul_bf16(x, a.weight.data<float>(), rstd, a.y.bits16() + r * a.y.row_stride(), n);
+      else k.scale_mul(x, a.weight.data<float>(), rstd, a.y.row<float>(r), n);
     }
   });
 }

@@ -22,6 +22,11 @@ void rope(Context& cx, const RopeArgs& a) {
   for (int64_t t = 0; t < a.x.rows(); ++t)
     if (p[t] < 0 || p[t] >= a.cos_sin.rows())
       throw ShapeError("rope: position " + std::to_string(p[t]) + " at token " + std::to_string(t) + "; the table has " + std::to_string(a.cos_sin.rows()));
+  if (a.rounded) {
+    ops::check_type("rope", a.x, "x that is rounded", DType::f32);
+    ops::check_type("rope", *a.rounded, "rounded", DType::bf16);
+    ops::check_shape("rope", *a.rounded, "rounded", a.x.shape());
+  }
   rope_slot().get(cx.device())(cx, a);
 }
 

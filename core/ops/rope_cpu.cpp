@@ -20,7 +20,7 @@ void rope_cpu(Context& cx, const RopeArgs& a) {
   const int64_t half = a.head_dim / 2;
   const int32_t* positions = a.positions.data<int32_t>();
   cx.pool().for_blocks(a.x.rows(), 16, [&](int64_t begin, int64_t end, int) {
-    for (int64_t t = begin; t < end; ++t)
+    for (int64_t t = begin; t < end; ++t) {
       for (int64_t h = 0; h < a.x.width(); h += a.head_dim) {
         if (a.x.dtype() == DType::f32) {
           const float* table = a.cos_sin.row<float>(positions[t]);
@@ -32,6 +32,8 @@ void rope_cpu(Context& cx, const RopeArgs& a) {
           rotate_plain<double>(x, x + half, table, table + half, a.inverse ? -1 : 1, half);
         }
       }
+      if (a.rounded) k.to_bf16(a.x.row<float>(t), a.rounded->bits16() + t * a.rounded->row_stride(), a.x.width());
+    }
   });
 }
 

@@ -37,6 +37,19 @@ struct RowKernels {
                 float root_correction, float eps, int64_t n);
   /// y = x * scale where kept, else 0; y may be x.
   void (*dropout)(const DropoutRow& d, const float* x, float scale, float* y, int64_t n);
+  /// To bf16, nearest even, and back.
+  void (*to_bf16)(const float* x, uint16_t* y, int64_t n);
+  void (*from_bf16)(const uint16_t* x, float* y, int64_t n);
+  /// The kernels above on rows of bf16: f32 inside, rounded once at the end.
+  void (*scale_mul_bf16)(const float* x, const float* w, float s, uint16_t* y, int64_t n);
+  void (*silu_mul_bf16)(const uint16_t* g, const uint16_t* u, uint16_t* y, int64_t n);
+  void (*silu_mul_backward_bf16)(const uint16_t* dy, const uint16_t* g, const uint16_t* u, uint16_t* dg, uint16_t* du, int64_t n);
+  /// p = exp(x * scale - offset) rounded; returns the sum before rounding.
+  float (*exp_sum_bf16)(const float* x, float scale, float offset, uint16_t* p, int64_t n);
+  float (*dot_bf16)(const uint16_t* x, const uint16_t* y, int64_t n);
+  /// Softmax and its gradient: p = exp(x * scale - lse), ds = p (dp - delta). One lse and delta for the row, or, with
+  /// step 1, one for each element.
+  void (*score_gradient)(const float* x, const float* dp, float scale, const float* lse, const float* delta, int64_t step, uint16_t* p, uint16_t* ds, int64_t n);
 };
 const RowKernels& row_kernels(CpuLevel level);
 /// The hash `dropout` uses: a keyed 32-bit mix of the column by multiply and xor-shift.

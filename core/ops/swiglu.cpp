@@ -14,7 +14,7 @@ KernelSlot<SwigluBackwardFn>& swiglu_backward_slot() {
 }
 
 void swiglu(Context& cx, const SwigluArgs& a) {
-  ops::check_float("swiglu", a.gate, "gate");
+  ops::check_rows("swiglu", a.gate, "gate");
   ops::check_same_type("swiglu", a.gate, a.up, "up");
   ops::check_same_type("swiglu", a.gate, a.y, "y");
   ops::check_shape("swiglu", a.up, "up", a.gate.shape());
@@ -23,7 +23,7 @@ void swiglu(Context& cx, const SwigluArgs& a) {
 }
 
 void swiglu_backward(Context& cx, const SwigluBackwardArgs& a) {
-  ops::check_float("swiglu_backward", a.gate, "gate");
+  ops::check_rows("swiglu_backward", a.gate, "gate");
   for (const Tensor* t : {&a.dy, &a.up, static_cast<const Tensor*>(&a.d_gate), static_cast<const Tensor*>(&a.d_up)}) {
     ops::check_same_type("swiglu_backward", a.gate, *t, "an operand");
     ops::check_shape("swiglu_backward", *t, "an operand", a.gate.shape());

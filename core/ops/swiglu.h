@@ -5,7 +5,7 @@
 
 namespace lorikeet {
 struct SwigluArgs {
-  const Tensor& gate;  // [T, F] f32 | f64
+  const Tensor& gate;  // [T, F] f32 | f64 | bf16
   const Tensor& up;    // [T, F]
   Tensor& y;           // [T, F]; may be gate or up
 };

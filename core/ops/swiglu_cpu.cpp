@@ -8,12 +8,19 @@ namespace {
 
 constexpr int64_t kRows = 8;
 
+uint16_t* bits(Tensor& t, int64_t r) { return t.bits16() + r * t.row_stride(); }
+const uint16_t* bits(const Tensor& t, int64_t r) { return t.bits16() + r * t.row_stride(); }
+
 }  // namespace
 
 void swiglu_cpu(Context& cx, const SwigluArgs& a) {
   const RowKernels& k = row_kernels(cx.level());
   cx.pool().for_blocks(a.gate.rows(), kRows, [&](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; ++r) {
+      if (a.gate.dtype() == DType::bf16) {
+        k.silu_mul_bf16(bits(a.gate, r), bits(a.up, r), bits(a.y, r), a.gate.width());
+        continue;
+      }
       if (a.gate.dtype() == DType::f32) {
         k.silu_mul(a.gate.row<float>(r), a.up.row<float>(r), a.y.row<float>(r), a.gate.width());
         continue;
@@ -29,6 +36,10 @@ void swiglu_backward_cpu(Context& cx, const SwigluBackwardArgs& a) {
   const RowKernels& k = row_kernels(cx.level());
   cx.pool().for_blocks(a.gate.rows(), kRows, [&](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; ++r) {
+      if (a.gate.dtype() == DType::bf16) {
+        k.silu_mul_backward_bf16(bits(a.dy, r), bits(a.gate, r), bits(a.up, r), bits(a.d_gate, r), bits(a.d_up, r), a.gate.width());
+        continue;
+      }
       if (a.gate.dtype() == DType::f32) {
         k.silu_mul_backward(a.dy.row<float>(r), a.gate.row<float>(r), a.up.row<float>(r), a.d_gate.row<float>(r), a.d_up.row<float>(r), a.gate.width());
         continue;

@@ -127,7 +127,7 @@ class TrainingJob : public Job {
 
  private:
   LoopEnd train(std::unique_ptr<TrainingRun>& run, bool restore, int64_t limit, std::stop_token stop, const JobEvents& events) {
-    const CheckpointPolicy policy = plan_.policy == "full" ? CheckpointPolicy::full : CheckpointPolicy::none;
+    const CheckpointPolicy policy = checkpoint_policy_from_name(plan_.policy);
     std::optional<CheckpointState> checkpoint;
     if (restore) checkpoint = folder_->newest_checkpoint();
     if (restore && !checkpoint) refuse_without_checkpoint();

@@ -30,11 +30,16 @@ void choose_policy(Plan& p, const RunConfig& c, MemoryQuestion& q) {
   const auto ask = [&](CheckpointPolicy policy) {
     q.policy = policy;
     p.bytes = estimate_memory(q);
-    p.policy = policy == CheckpointPolicy::full ? "full" : "none";
+    p.policy = checkpoint_policy_name(policy);
     p.fits = p.bytes.total <= p.available_bytes;
   };
-  ask(c.training.checkpointing == "full" ? CheckpointPolicy::full : CheckpointPolicy::none);
-  if (c.training.checkpointing == "auto" && !p.fits) ask(CheckpointPolicy::full);
+  if (c.training.checkpointing != "auto") return ask(checkpoint_policy_from_name(c.training.checkpointing));
+  // From the fastest on. Making norms and SwiGLU again costs under one part in a hundred of a step and saves a third of
+  // the activations: keeping them is never chosen for its own sake.
+  for (const CheckpointPolicy policy : {CheckpointPolicy::norms_swiglu, CheckpointPolicy::mlp, CheckpointPolicy::full}) {
+    ask(policy);
+    if (p.fits) return;
+  }
 }
 
 void add_time(Plan& p, const RunConfig& c, const ModelFacts& model, const BatchFacts& b) {

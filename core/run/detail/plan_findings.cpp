@@ -150,7 +150,7 @@ void add_data_findings(std::vector<Finding>& out, const RunConfig& c, int64_t co
 void add_memory_findings(std::vector<Finding>& out, const RunConfig& c, const Plan& p) {
   if (p.fits) return;
   Finding f = finding("warning", "", fmt::format("Needs {}, and {} are free.", human_bytes(p.bytes.total), human_bytes(p.available_bytes)));
-  if (c.training.checkpointing == "none") {
+  if (c.training.checkpointing != "auto" && c.training.checkpointing != "full") {
     f.key = "training.checkpointing";
     f = with_fix(f, "Recompute activations", "training.checkpointing", "full");
   } else if (c.training.batch_size > 1) {

@@ -93,7 +93,7 @@ class LayersTest : public QObject {
 
   void rmsNormMatchesFiniteDifferences() {
     const Tensor weight = f64({12}, 2);
-    check({f64({5, 12}, 1)}, [&](Tape& t, const std::vector<Var>& in) { return rms_norm(t, in[0], weight, 1e-5); });
+    check({f64({5, 12}, 1)}, [&](Tape& t, const std::vector<Var>& in) { return rms_norm(t, in[0], weight, 1e-5, {DType::f64}); });
   }
   void ropeMatchesFiniteDifferences() {
     const Tensor positions = Tensor::from<int32_t>({0, 1, 2, 0, 1}, {5});
@@ -104,7 +104,7 @@ class LayersTest : public QObject {
         turns.row<double>(p)[j] = std::cos(table.row<double>(p)[j] * 9);
         turns.row<double>(p)[j + 3] = std::sin(table.row<double>(p)[j] * 9);
       }
-    check({f64({5, 12}, 1)}, [&](Tape& t, const std::vector<Var>& in) { return rope(t, in[0], positions, turns, 6); });
+    check({f64({5, 12}, 1)}, [&](Tape& t, const std::vector<Var>& in) { return rope(t, in[0], positions, turns, 6, DType::f64); });
   }
   void attentionMatchesFiniteDifferences() {
     const Tensor starts = Tensor::from<int32_t>({0, 4, 5, 11}, {4});
@@ -132,15 +132,15 @@ class LayersTest : public QObject {
     std::vector<Var> parameters;
     if (rank) parameters = {layer.adapter()->a, layer.adapter()->b};
     check(
-        {f64({6, 10}, 1)}, [&](Tape& t, const std::vector<Var>& in) { return linear(t, layer, in[0], true, 5); },
+        {f64({6, 10}, 1)}, [&](Tape& t, const std::vector<Var>& in) { return linear(t, layer, in[0], {true, 5}); },
         parameters);
   }
   void layersOnOneInputAddTheirGradients() {
     const Linear first = make_layer(7, 10, 2, 0, false), second = make_layer(7, 10, 0, 0, false);
     check({f64({6, 10}, 1)},
           [&](Tape& t, const std::vector<Var>& in) {
-            Var a = linear(t, first, in[0], true, 5), b = linear(t, second, in[0], true, 5),
-                c = linear(t, first, in[0], true, 5);
+            Var a = linear(t, first, in[0], {true, 5}), b = linear(t, second, in[0], {true, 5}),
+                c = linear(t, first, in[0], {true, 5});
             return residual_add(t, c, residual_add(t, a, b));
           },
           {first.adapter()->a, first.adapter()->b});
@@ -149,7 +149,7 @@ class LayersTest : public QObject {
     const Linear layer = make_layer(7, 10, 2, 0.5, false);
     const auto run = [&](uint64_t seed, bool training) {
       Tape tape(cx_, false);
-      return linear(tape, layer, make_leaf(f64({6, 10}, 1), false), training, seed)->value;
+      return linear(tape, layer, make_leaf(f64({6, 10}, 1), false), {training, seed})->value;
     };
     QVERIFY(same_bits(run(1, true), run(1, true)));
     QVERIFY(!same_bits(run(1, true), run(2, true)));
@@ -161,15 +161,15 @@ class LayersTest : public QObject {
     layer.adapter()->enabled = false;
     Tape tape(cx_, true);
     Var x = make_leaf(f64({6, 10}, 1), false);
-    Var y = linear(tape, layer, x, true, 1);
+    Var y = linear(tape, layer, x, {true, 1});
     QVERIFY(!y->needs_grad);
-    QVERIFY(same_bits(y->value, linear(tape, frozen, x, true, 1)->value));
+    QVERIFY(same_bits(y->value, linear(tape, frozen, x, {true, 1})->value));
   }
   void aFrozenLayerKeepsNothing() {
     const Linear layer = make_layer(256, 512, 0, 0, false);
     Tape tape(cx_, true);
     Var x = make_leaf(random_tensor({128, 512}, 1), true);
-    Var y = linear(tape, layer, x, true, 1);
+    Var y = linear(tape, layer, x, {true, 1});
     const uint64_t before = arena_statistics().live_bytes;
     Tape::forget(x);
     Tape::forget(y);

@@ -1,0 +1,35 @@
+/// Rows kept in bf16: conversions of whole tensors and access for products.
+#pragma once
+#include "core/ops/packed_product.h"
+#include "core/tensor/context.h"
+
+namespace lorikeet::ops {
+
+inline Bf16Rows bf16_rows(const Tensor& t) { return {t.bits16(), t.row_stride()}; }
+inline uint16_t* bf16_row(Tensor& t, int64_t r) { return t.bits16() + r * t.row_stride(); }
+inline const uint16_t* bf16_row(const Tensor& t, int64_t r) { return t.bits16() + r * t.row_stride(); }
+/// y = x rounded to bf16, nearest even; x f32, y bf16 of the same shape.
+void round_rows(Context& cx, const Tensor& x, Tensor& y);
+/// y = x; x bf16, y f32.
+void widen_rows(Context& cx, const Tensor& x, Tensor& y);
+/// x itself when it is bf16, else a rounded copy.
+Tensor as_bf16(Context& cx, const Tensor& x);
+/// x itself when it is f32, else a copy.
+Tensor as_f32(Context& cx, const Tensor& x);
+
+/// How a product is shared out: blocks of columns, each packed by one task so that it stays in the L2 cache, and, where
+/// there are more threads than blocks, groups of rows. The sums do not depend on it.
+struct ColumnTasks {
+  int64_t columns, rows, width, blocks, group_rows, groups;
+};
+ColumnTasks column_tasks(int64_t columns, int64_t steps, int64_t rows, int threads);
+/// Calls body(first column, columns, first row, end row, thread) for each task.
+template <class F>
+void run_column_tasks(Context& cx, const ColumnTasks& t, const F& body) {
+  cx.pool().run(t.blocks * t.groups, [&](int64_t task, int thread) {
+    const int64_t n = task % t.blocks * t.width, row = task / t.blocks * t.group_rows;
+    body(n, std::min(t.width, t.columns - n), row, std::min(t.rows, row + t.group_rows), thread);
+  });
+}
+
+}  // namespace lorikeet::ops
