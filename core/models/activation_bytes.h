@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/models/model.h"
+#include "core/tensor/cpu_level.h"
 
 namespace lorikeet {
 
@@ -12,15 +13,16 @@ struct ActivationBytes {
   uint64_t saved = 0;  // kept from forward to backward when the loss begins
   uint64_t peak = 0;   // most that is alive at once, `saved` included
 };
-/// A pass over `tokens` tokens of which `targets` have a target, computed in f32. `ranks` holds the adapter rank of each
+/// A pass over `tokens` tokens of which `targets` have a target. `ranks` holds the adapter rank of each
 /// matrix of linear_shapes(config), 0 for none. Not in here: weights, adapters, their gradients and optimizer state, and
 /// the kernels' scratch (Context::scratch_bytes).
 ///
 /// Per token and block with every linear adapted and no checkpointing, in elements, with Q = heads * head_dim,
 /// K = kv_heads * head_dim, C, F the widths: x C, norm C, q Q, k K, v K, o Q, middle C, norm C, gate F, up F, product F,
 /// one h of the adapter's rank for each linear, `heads` softmax sums and 2 norm factors:
-/// 4 C + 2 Q + 2 K + 3 F + sum of ranks + heads + 2. With checkpointing: C.
+/// 4 C + 2 Q + 2 K + 3 F + sum of ranks + heads + 2, each 4 bytes. Computing in bf16 takes 2 bytes for all but x, middle
+/// and the sums and factors. Policy norms+swiglu drops both norms and the product, mlp gate and up too; full keeps x.
 ActivationBytes activation_bytes(const ModelConfig& config, const std::vector<int64_t>& ranks, CheckpointPolicy policy,
-                                 int64_t tokens, int64_t targets);
+                                 ComputeType compute, int64_t tokens, int64_t targets);
 
 }  // namespace lorikeet

@@ -69,7 +69,7 @@ std::vector<int64_t> ranks_of(const MemoryQuestion& q, const std::vector<LinearS
 /// counted as gradients of the adapter: those come one block after the other while the saved values of blocks go.
 uint64_t activation_peak(const MemoryQuestion& q, const std::vector<int64_t>& ranks, uint64_t logit_bytes, uint64_t gradient_bytes) {
   const int64_t tokens = q.batches.most_tokens, targets = q.batches.most_targets;
-  const ActivationBytes a = activation_bytes(q.model.config, ranks, q.policy, tokens, targets);
+  const ActivationBytes a = activation_bytes(q.model.config, ranks, q.policy, compute_type_of(q.config.device.compute), tokens, targets);
   const auto c = static_cast<uint64_t>(q.model.config.hidden_size);
   // Dropout makes a masked copy of a layer's input while the layer is at work.
   const uint64_t masked = q.config.adapter.dropout > 0 ? static_cast<uint64_t>(tokens * q.model.config.intermediate_size) * kFloat : 0;
@@ -79,6 +79,33 @@ uint64_t activation_peak(const MemoryQuestion& q, const std::vector<int64_t>& ra
   const uint64_t end = a.saved / static_cast<uint64_t>(std::max<int64_t>(q.model.config.layers, 1)) + (a.peak - a.saved) + masked + gradient_bytes;
   const uint64_t most = std::max(begin, end);
   return most > gradient_bytes ? most - gradient_bytes : 0;
+}
+
+/// Scratch of the kernels in f32, and the room for a chunk of logits: the room a chunk leaves is taken by the next
+/// forward pass, so that the next chunk needs room of its own.
+uint64_t f32_scratch(const MemoryQuestion& q, uint64_t threads, uint64_t logits, uint64_t rows) {
+  return threads * (kPanelBytes + kAttentionBytes + kGemmBytes) + kSharedBytes + logits +
+         static_cast<uint64_t>(kHeadParts) * rows * static_cast<uint64_t>(q.model.config.hidden_size) * kFloat;
+}
+
+/// Scratch of the kernels on rows of bf16 (adapted_linear_bf16.cpp, attention_bf16.cpp, linear_cross_entropy_bf16.cpp):
+/// a thread's decoded and packed rows, sums and strips of scores; shared, a stretch of packed weight or head and the
+/// packed heads of attention.
+uint64_t bf16_scratch(const MemoryQuestion& q, uint64_t threads, const std::vector<int64_t>& ranks) {
+  constexpr int64_t kRows = 64, kColumns = 192, kPacked = 288 << 10, kLogits = 256, kStretch = 8 << 20, kUnit = 32;
+  const ModelConfig& m = q.model.config;
+  const int64_t widest = std::max({m.hidden_size, m.intermediate_size, m.heads * m.head_dim});
+  const int64_t rank = ranks.empty() ? 0 : *std::max_element(ranks.begin(), ranks.end());
+  const int64_t document = (q.batches.longest_document + kUnit - 1) / kUnit * kUnit;
+  const int64_t decoded = kRows * widest * 4, packed = std::max(kPacked, kUnit * widest * 2);
+  const int64_t sums = std::max(kRows, rank) * kColumns * 4 + kColumns * rank * 2;
+  const int64_t thread = decoded + packed + sums + kRows * document * 12 + kRows * kLogits * 6;
+  const int64_t tokens = q.batches.most_tokens + kUnit * (q.batches.most_tokens / std::max<int64_t>(q.batches.longest_document, 1) + 1);
+  const int64_t heads = (4 * m.heads + 3 * m.kv_heads) * m.head_dim * tokens * 2;
+  const int64_t panels = std::min<int64_t>(kSharedBytes, widest * m.hidden_size * 2);
+  const int64_t head = std::min<int64_t>(kStretch / 2, m.vocab_size * m.hidden_size * 2);
+  const int64_t shared = std::max(panels, head) + std::max(heads, head) + widest * rank * 2;
+  return threads * static_cast<uint64_t>(thread + static_cast<int64_t>(kGemmBytes)) + static_cast<uint64_t>(shared);
 }
 
 }  // namespace
@@ -94,10 +121,10 @@ PlanBytes estimate_memory(const MemoryQuestion& q) {
   b.weights = weight_size(q.config, q.model).bytes;
   b.adapter = trainable * kFloat * 2;    // values and gradients
   b.optimizer = trainable * kFloat * 2;  // two moments
-  b.activations = activation_peak(q, ranks_of(q, linear_shapes(m)), logits, trainable * kFloat);
-  // The room a chunk of logits leaves is taken by the next forward pass, so that the next chunk needs room of its own.
-  b.scratch = kProgramBytes + threads * (kPanelBytes + kAttentionBytes + kGemmBytes) + kSharedBytes + logits +
-              static_cast<uint64_t>(kHeadParts) * rows * static_cast<uint64_t>(m.hidden_size) * kFloat +
+  const bool rounded = compute_type_of(q.config.device.compute) == ComputeType::bf16;
+  const std::vector<int64_t> ranks = ranks_of(q, linear_shapes(m));
+  b.activations = activation_peak(q, ranks, rounded ? 0 : logits, trainable * kFloat);
+  b.scratch = kProgramBytes + (rounded ? bf16_scratch(q, threads, ranks) : f32_scratch(q, threads, logits, rows)) +
               static_cast<uint64_t>(q.model.tokenizer_size) * kTokenizerEntryBytes + q.data_bytes;
   b.total = b.weights + b.adapter + b.optimizer + b.activations + b.scratch;
   return b;
