@@ -130,7 +130,7 @@ const std::array kFields = {
     Field{"device.kind", LORIKEET_FIELD(device, kind), 0, 0, "auto|cpu|cuda", "", kAdvanced, "Device",
           "Where to compute; auto takes a usable GPU, else the CPU, and cuda:1 names the second GPU."},
     Field{"device.compute", LORIKEET_FIELD(device, compute), 0, 0, "auto|f32|bf16", "", kAdvanced, "Compute type",
-          "Number type of the matrix products; auto is f32 for now; bf16 is faster on a CPU with a unit for it."},
+          "Number type of the matrix products; auto is bf16 where the CPU has a fast unit for it, else f32."},
     Field{"device.threads", LORIKEET_FIELD(device, threads), 0, 4096, "", "threads", kAdvanced, "Threads",
           "CPU threads used; 0 takes all cores."},
     Field{"device.memory_limit", LORIKEET_FIELD(device, memory_limit), 0, kExact, "", "bytes", kAdvanced,

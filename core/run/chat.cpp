@@ -153,7 +153,7 @@ ChatModel::ChatModel(const ChatModelRequest& request, std::stop_token stop) : st
   load.adapter = request.adapter;
   load.options.quantization = request.quant;
   load.threads = static_cast<int>(request.threads);
-  load.compute = detail::compute_type_of(request.compute);
+  load.compute = detail::compute_type_of(request.compute, request.quant);
   state_->loaded = detail::load_for_use(load, stop);
 }
 ChatModel::~ChatModel() = default;

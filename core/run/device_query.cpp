@@ -17,7 +17,7 @@ Json device_information() {
             {"level", std::string(cpu_level_name(used))},
             {"why", used == p.best ? p.why : "forced"},
             {"levels_available", levels},
-            {"compute", "f32"},
+            {"compute", fast_compute(used) == ComputeType::bf16 ? "bf16" : "f32"},
             {"threads", usable_cores()},
             {"bytes", total_memory_bytes()},
             {"available_bytes", available_memory_bytes()}}},

@@ -10,6 +10,7 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/tensor/amx_probe.h"
+#include "core/tensor/bf16_probe.h"
 
 namespace lorikeet {
 namespace {
@@ -89,6 +90,14 @@ CpuLevel cpu_level() {
   if (std::find(p.available.begin(), p.available.end(), *wanted) == p.available.end())
     throw UnsupportedError("CPU level " + std::string(cpu_level_name(*wanted)) + " is not offered by this machine (" + p.model_name + ")");
   return *wanted;
+}
+
+ComputeType fast_compute(CpuLevel level) {
+  if (level == CpuLevel::amx) return ComputeType::bf16;
+  if (level != CpuLevel::avx512 || !cpu_probe().bf16_dot) return ComputeType::f32;
+  constexpr double kWorthIt = 1.2;  // rounding has to buy something
+  static const bool pays = bf16_dot_gain() >= kWorthIt;
+  return pays ? ComputeType::bf16 : ComputeType::f32;
 }
 
 void force_cpu_level(std::optional<CpuLevel> level) { forced = level; }

@@ -31,6 +31,9 @@ const CpuProbe& cpu_probe();
 /// The level kernels use now: forced by force_cpu_level(), else LORIKEET_CPU_LEVEL, else the best. Throws
 /// UnsupportedError for a level the machine lacks or an unknown name.
 CpuLevel cpu_level();
+/// What a level computes fastest in: bf16 with tiles, or with dot products that a short measurement at the first call
+/// finds to pay; else f32.
+ComputeType fast_compute(CpuLevel level);
 void force_cpu_level(std::optional<CpuLevel> level);
 
 }  // namespace lorikeet

@@ -69,7 +69,7 @@ std::vector<int64_t> ranks_of(const MemoryQuestion& q, const std::vector<LinearS
 /// counted as gradients of the adapter: those come one block after the other while the saved values of blocks go.
 uint64_t activation_peak(const MemoryQuestion& q, const std::vector<int64_t>& ranks, uint64_t logit_bytes, uint64_t gradient_bytes) {
   const int64_t tokens = q.batches.most_tokens, targets = q.batches.most_targets;
-  const ActivationBytes a = activation_bytes(q.model.config, ranks, q.policy, compute_type_of(q.config.device.compute), tokens, targets);
+  const ActivationBytes a = activation_bytes(q.model.config, ranks, q.policy, compute_type_of(q.config.device.compute, q.config.quantization.format), tokens, targets);
   const auto c = static_cast<uint64_t>(q.model.config.hidden_size);
   // Dropout makes a masked copy of a layer's input while the layer is at work.
   const uint64_t masked = q.config.adapter.dropout > 0 ? static_cast<uint64_t>(tokens * q.model.config.intermediate_size) * kFloat : 0;
@@ -121,7 +121,7 @@ PlanBytes estimate_memory(const MemoryQuestion& q) {
   b.weights = weight_size(q.config, q.model).bytes;
   b.adapter = trainable * kFloat * 2;    // values and gradients
   b.optimizer = trainable * kFloat * 2;  // two moments
-  const bool rounded = compute_type_of(q.config.device.compute) == ComputeType::bf16;
+  const bool rounded = compute_type_of(q.config.device.compute, q.config.quantization.format) == ComputeType::bf16;
   const std::vector<int64_t> ranks = ranks_of(q, linear_shapes(m));
   b.activations = activation_peak(q, ranks, rounded ? 0 : logits, trainable * kFloat);
   b.scratch = kProgramBytes + (rounded ? bf16_scratch(q, threads, ranks) : f32_scratch(q, threads, logits, rows)) +

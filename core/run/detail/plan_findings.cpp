@@ -95,7 +95,7 @@ void add_field_findings(std::vector<Finding>& out, const RunConfig& c) {
                            "Use 2e-4", "optimizer.learning_rate", 2e-4));
   if (c.device.kind.rfind("cuda", 0) == 0)
     out.push_back(with_fix(finding("error", "device.kind", "This version does not train on CUDA."), "Use the CPU", "device.kind", "cpu"));
-  if (c.device.compute == "bf16" && !cpu_probe().bf16_dot)
+  if (c.device.compute == "bf16" && fast_compute(cpu_level()) != ComputeType::bf16)
     out.push_back(with_fix(finding("warning", "device.compute", "This CPU has no fast unit for bf16: products of bf16 numbers are computed in f32, which saves no time."),
                            "Decide automatically", "device.compute", "auto"));
   if (c.adapter.dora) out.push_back(with_fix(finding("error", "adapter.dora", "DoRA is not in this version."), "Plain LoRA", "adapter.dora", false));

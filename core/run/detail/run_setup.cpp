@@ -35,7 +35,7 @@ void resolve_device(RunConfig& c) {
   if (c.device.kind.rfind("cuda", 0) == 0)
     throw UnsupportedError("device.kind: training on CUDA is not in this version; use --device cpu or auto");
   c.device.kind = "cpu";
-  c.device.compute = compute_type_of(c.device.compute) == ComputeType::bf16 ? "bf16" : "f32";
+  c.device.compute = compute_type_of(c.device.compute, c.quantization.format) == ComputeType::bf16 ? "bf16" : "f32";
   if (c.device.threads == 0) c.device.threads = usable_cores();
 }
 
@@ -172,7 +172,11 @@ AdapterSpec adapter_spec_of(const RunConfig& c, const std::string& base_model_na
   return s;
 }
 
-ComputeType compute_type_of(const std::string& compute) { return compute == "bf16" ? ComputeType::bf16 : ComputeType::f32; }
+ComputeType compute_type_of(const std::string& compute, const std::string& format) {
+  if (compute != "auto") return compute == "bf16" ? ComputeType::bf16 : ComputeType::f32;
+  // Who asks for weights in f32 asks for their digits.
+  return format == "f32" ? ComputeType::f32 : fast_compute(cpu_level());
+}
 
 QuantOptions quant_options_of(const RunConfig& c) {
   return {.double_quant = c.quantization.double_quant, .block_size = static_cast<int>(c.quantization.block_size)};

@@ -28,8 +28,9 @@ void take_over_adapter(RunConfig& config, const std::vector<std::string>& given)
 void check_starting_adapter(const RunConfig& config, const ModelConfig& model);
 AdapterSpec adapter_spec_of(const RunConfig& config, const std::string& base_model_name);
 QuantOptions quant_options_of(const RunConfig& config);
-/// What a value of device.compute means on the CPU: `auto` is f32.
-ComputeType compute_type_of(const std::string& compute);
+/// What a value of device.compute means on the CPU for weights of this format: `auto` is bf16 where the unit is fast at it
+/// (cpu_level.h), f32 elsewhere and for format f32.
+ComputeType compute_type_of(const std::string& compute, const std::string& format);
 /// "SmolLM2-135M-Instruct-appointments-20261123-140211"
 std::string default_run_name(const RunConfig& config, double now);
 /// Where a run goes: `out`, else run.folder/run.name with a number added when that is taken.

@@ -110,7 +110,7 @@ TrainingRun::TrainingRun(RunFolder& folder, const RunConfig& config, const Model
 TrainingRun::~TrainingRun() = default;
 
 void TrainingRun::load(bool fresh, std::stop_token stop, const JobEvents& events) {
-  machine_ = std::make_unique<Machine>(static_cast<int>(config_.device.threads), compute_type_of(config_.device.compute));
+  machine_ = std::make_unique<Machine>(static_cast<int>(config_.device.threads), compute_type_of(config_.device.compute, config_.quantization.format));
   Machine& m = *machine_;
   m.model = load_model(files_, m.cx, {.quantization = config_.quantization.format, .quant = quant_options_of(config_)}, stop,
                        [&](uint64_t done, uint64_t total) {
