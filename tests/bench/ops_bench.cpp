@@ -17,7 +17,7 @@
 #include "core/ops/rms_norm.h"
 #include "core/ops/rope.h"
 #include "core/ops/swiglu.h"
-#include "tests/bench/peak_fma.h"
+#include "tests/bench/peaks.h"
 #include "tests/support/plain_weight.h"
 #include "tests/support/support.h"
 
