@@ -32,7 +32,7 @@ struct Options {
   std::vector<std::string> shapes = {"512x1"}, settings, generation = {"keep"};
   std::vector<StepShape> step_shapes;  // `shapes`, read
   int64_t steps = 6;
-  bool no_generation = false;
+  bool no_steps = false, no_generation = false;
   RunConfig config;
 };
 
@@ -57,6 +57,7 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--level", o.level, "CPU level to force");
   app.add_option("--set", o.settings, "key=value of any setting, repeatable");
   app.add_option("--generation", o.generation, "weight formats to load and write with, repeatable")->capture_default_str();
+  app.add_flag("--no-steps", o.no_steps, "loading and generation only");
   app.add_flag("--no-generation", o.no_generation, "training steps only");
   app.add_option("--json", o.json, "also write everything to this file");
 }
@@ -106,6 +107,7 @@ void print_generation(const GenerationFigures& f) {
 
 Json measured_steps(const Options& o, const Peaks& peaks) {
   Json steps = Json::array();
+  if (o.no_steps) return steps;
   for (const StepShape& shape : o.step_shapes) {
     const StepFigures f = measure_steps(o.config, shape, o.steps);
     const double peak = peaks.of(f.unit).value_or(0);
