@@ -100,7 +100,8 @@ def peer_step(args):
         optimizer.zero_grad(set_to_none=True)
         seconds.append(time.monotonic() - began)
         first_step_ended = first_step_ended or time.time()
-    print(json.dumps({"seconds": seconds, "first_step_ended": first_step_ended, "versions": versions}))
+    print(json.dumps({"seconds": seconds, "first_step_ended": first_step_ended, "versions": versions,
+                      "adapter_type": str(trained[0].dtype).removeprefix("torch.")}))
 
 
 def run_process(command):
@@ -128,7 +129,7 @@ def run_peer(args, row):
         raise RuntimeError(f"the peer ended with {code}: {err.strip()[-400:]}")
     answer = json.loads(out.strip().splitlines()[-1])
     args.versions.update(answer["versions"])
-    return figures(answer["seconds"], tokens * batch, answer["first_step_ended"] - started, peak)
+    return {**figures(answer["seconds"], tokens * batch, answer["first_step_ended"] - started, peak), "adapter_type": answer["adapter_type"]}
 
 
 def our_settings(args, row, rows_file):
@@ -170,7 +171,7 @@ def over_rounds(results):
 def measure_row(args, name, row):
     quant, dtype, tokens, batch, compiled = row
     described = {"row": name, "tokens": tokens, "batch": batch,
-                 "peer_computes": f"{'NF4 with double quantisation, decoded for each product' if quant == 'nf4' else dtype + ' weights'}; activations and adapters {dtype}, sdpa attention{', torch.compile' if compiled else ''}",
+                 "peer_computes": f"{'NF4 with double quantisation, decoded for each product' if quant == 'nf4' else dtype + ' weights'}; activations {dtype}, adapters as PEFT makes them (adapter_type), sdpa attention{', torch.compile' if compiled else ''}",
                  "ours_computes": f"{'NF4 with double quantisation, decoded for each product' if quant == 'nf4' else dtype + ' weights'}; products in {dtype}, sums, activations and adapters in f32"}
     peer, ours = [], []
     try:
