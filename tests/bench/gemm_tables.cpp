@@ -24,10 +24,10 @@ double gflop(int64_t tokens, const LinearSize& s) { return 2e-9 * static_cast<do
 struct LinearCase {
   PlainWeight w;
   Tensor x, dy, a, b, y, h, dx, da, db;
-  LinearCase(const LinearSize& s, int64_t tokens)
-      : w(random_tensor({s.out, s.in}, 1), true), x(random_tensor({tokens, s.in}, 2)), dy(random_tensor({tokens, s.out}, 3)),
-        a(random_tensor({kRank, s.in}, 4)), b(random_tensor({s.out, kRank}, 5)), y(Tensor::empty({tokens, s.out})),
-        h(Tensor::empty({tokens, kRank})), dx(Tensor::empty({tokens, s.in})), da(Tensor::zeros({kRank, s.in})), db(Tensor::zeros({s.out, kRank})) {}
+  LinearCase(const LinearSize& s, int64_t tokens, DType rows)
+      : w(random_tensor({s.out, s.in}, 1), true), x(random_tensor({tokens, s.in}, 2).to(rows)), dy(random_tensor({tokens, s.out}, 3).to(rows)),
+        a(random_tensor({kRank, s.in}, 4)), b(random_tensor({s.out, kRank}, 5)), y(Tensor::empty({tokens, s.out}, rows)),
+        h(Tensor::empty({tokens, kRank}, rows)), dx(Tensor::empty({tokens, s.in}, rows)), da(Tensor::zeros({kRank, s.in})), db(Tensor::zeros({s.out, kRank})) {}
   double forward(Context& cx, bool adapter, double dropout) {
     return best_seconds([&] {
       adapted_linear(cx, {x, w, nullptr, y, adapter ? &a : nullptr, adapter ? &b : nullptr, 1, adapter ? &h : nullptr, dropout, 1});
@@ -74,7 +74,7 @@ void linear_table(Report& report, Context& cx, int64_t tokens) {
   report.table("linear " + unit_name(cx.unit()), fmt::format("linear of {} tokens, rank {}, {} (ms; of gemm: the base product's rate over a plain gemm's by the same threads)", tokens, kRank, unit_name(cx.unit())),
                {"plain", "of gemm", "adapter", "dropout", "back", "back of gemm", "back adapter", "back dropout"});
   for (const LinearSize& s : kLinears) {
-    LinearCase c(s, tokens);
+    LinearCase c(s, tokens, row_type(cx));
     const double work = gflop(tokens, s), reference = gemm_rate(cx, tokens, s.out, s.in);
     const double plain = c.forward(cx, false, 0), back = c.backward(cx, false, 0);
     report.row(name_of(s), {plain * 1e3, work / plain / reference, c.forward(cx, true, 0) * 1e3, c.forward(cx, true, 0.1) * 1e3, back * 1e3,
@@ -85,7 +85,7 @@ void linear_table(Report& report, Context& cx, int64_t tokens) {
 void one_token_table(Report& report, Context& cx) {
   report.table("one_token", "one token", {"us", "Gweights/s"});
   for (const LinearSize& s : {LinearSize{576, 576}, LinearSize{1536, 576}, LinearSize{576, 1536}, LinearSize{49152, 576}}) {
-    LinearCase c(s, 1);
+    LinearCase c(s, 1, row_type(cx));
     const double t = c.forward(cx, false, 0);
     report.row("linear " + name_of(s), {t * 1e6, static_cast<double>(s.out * s.in) / t * 1e-9});
   }

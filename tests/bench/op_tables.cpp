@@ -48,8 +48,9 @@ void attention_table(Report& report, Context& cx) {
   const AttentionShape shape{9, 3, 64, 0.125};
   for (const int64_t tokens : {128, 512, 2048}) {
     const Tensor starts = Tensor::from(std::vector<int32_t>{0, static_cast<int32_t>(tokens)}, {2});
-    const Tensor q = random_tensor({tokens, kWidth}, 1), k = random_tensor({tokens, kKeyWidth}, 6), v = random_tensor({tokens, kKeyWidth}, 7);
-    Tensor y = q.clone(), lse = Tensor::empty({tokens, 9}), dq = q.clone(), dk = k.clone(), dv = v.clone();
+    const DType rows = row_type(cx);
+    const Tensor q = random_tensor({tokens, kWidth}, 1).to(rows), k = random_tensor({tokens, kKeyWidth}, 6).to(rows), v = random_tensor({tokens, kKeyWidth}, 7).to(rows);
+    Tensor y = q.clone(), lse = Tensor::empty({tokens, 9}), dq = Tensor::empty(q.shape()), dk = Tensor::empty(k.shape()), dv = Tensor::empty(v.shape());
     const double work = 2e-9 * static_cast<double>(tokens * tokens * kWidth);
     const double forward = best_seconds([&] { attention(cx, {q, k, v, starts, y, &lse, shape}); });
     const double backward = best_seconds([&] { attention_backward(cx, {q, q, k, v, y, lse, starts, dq, dk, dv, shape}); });
@@ -59,8 +60,8 @@ void attention_table(Report& report, Context& cx) {
 
 void head_table(Report& report, Context& cx, int64_t tokens) {
   const PlainWeight head(random_tensor({kVocabulary, kWidth}, 10), true);
-  const Tensor x = random_tensor({tokens, kWidth}, 1);
-  Tensor dx = x.clone();
+  const Tensor x = random_tensor({tokens, kWidth}, 1).to(row_type(cx));
+  Tensor dx = Tensor::empty(x.shape());
   std::vector<int32_t> wanted(static_cast<size_t>(tokens));
   for (size_t i = 0; i < wanted.size(); ++i) wanted[i] = static_cast<int32_t>(i * 91 % kVocabulary);
   const Tensor targets = Tensor::from(wanted, {tokens});

@@ -6,6 +6,9 @@
 
 namespace lorikeet::bench {
 
+/// The type a training step keeps its rows in: bf16 where products are computed in bf16.
+inline DType row_type(Context& cx) { return cx.unit().compute == ComputeType::bf16 ? DType::bf16 : DType::f32; }
+
 // gemm_tables.cpp
 /// gemm by unit and shape on one thread, as a share of that unit's loop in registers.
 void gemm_table(Report& report, const Peaks& peaks, int64_t tokens);
