@@ -10,7 +10,7 @@ Both sides share everything but the arithmetic: rows of ids cut here, an adapter
 are what `lorikeet quantize` wrote, decoded here to fp32 by the definition of the format. What is compared:
   step     loss and adapter gradients of one step of --step-rows rows, an adapter with B != 0: ours in f32 and bf16 against
            torch f32. Beside them, not judged, how far torch in bf16 is from torch in f32.
-  levels   the same from each CPU level of this machine against the best one, shorter rows, in f32
+  levels   the same from each CPU level of this machine against the best one, a shorter row, in f32 and in bf16
   curve    a run of STEPS steps from a fresh adapter: means over windows of 20 steps against torch's with the same adapter.
            The spread allowed is of torch's own runs from SEEDS adapters (only A differs; rows and their order do not).
 """
@@ -191,12 +191,14 @@ def check_levels(args, case, work):
     rows_file = write_rows(work / "short.jsonl", [row[: args.level_tokens] for row in rows_of(args, 1)])
     adapter = work / f"warm-levels-{case.weights}"
     tuned(case.torch_base(), 0, warm=True).save_pretrained(adapter)
-    results = {level: our_step(args, case, adapter, rows_file, "f32", work / "level.safetensors", LORIKEET_CPU_LEVEL=level) for level in levels}
-    best_loss, best = results[levels[-1]]
     print(f"levels, weights {case.weights}: {', '.join(levels)}")
-    for level in levels[:-1]:
-        judge(f"{case.weights} {level} against {levels[-1]}: loss", abs(results[level][0] - best_loss), LOSS_BOUND["f32"])
-        judge(f"{case.weights} {level} against {levels[-1]}: gradients, relative L2", relative_l2(results[level][1], best), GRADIENT_BOUND["f32"])
+    for compute in ("f32", "bf16"):
+        results = {level: our_step(args, case, adapter, rows_file, compute, work / "level.safetensors", LORIKEET_CPU_LEVEL=level) for level in levels}
+        best_loss, best = results[levels[-1]]
+        for level in levels[:-1]:
+            what = f"{case.weights} {compute}: {level} against {levels[-1]}"
+            judge(f"{what}, loss", abs(results[level][0] - best_loss), LOSS_BOUND[compute])
+            judge(f"{what}, gradients, relative L2", relative_l2(results[level][1], best), GRADIENT_BOUND[compute])
 
 
 # ---- a run
