@@ -17,7 +17,7 @@ void adamw_update(Context& cx, const AdamwUpdateArgs& a) {
     if (!t->contiguous() || !a.p.contiguous()) throw ShapeError("adamw_update: operands with gaps between rows");
   }
   if (a.step < 1) throw ShapeError("adamw_update: step " + std::to_string(a.step) + "; steps count from 1");
-  adamw_update_slot().get(cx.device())(cx, a);
+  adamw_update_slot().run(cx, a);
 }
 
 }  // namespace lorikeet

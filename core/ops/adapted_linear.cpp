@@ -44,7 +44,7 @@ void adapted_linear(Context& cx, const AdaptedLinearArgs& a) {
   }
   check_adapter(op, a.x, a.w, a.a, a.b, a.h);
   if (a.dropout < 0 || a.dropout >= 1) throw ShapeError(std::string(op) + ": dropout " + std::to_string(a.dropout) + "; wanted [0, 1)");
-  adapted_linear_slot().get(cx.device())(cx, a);
+  adapted_linear_slot().run(cx, a);
 }
 
 void adapted_linear_backward(Context& cx, const AdaptedLinearBackwardArgs& a) {
@@ -66,7 +66,7 @@ void adapted_linear_backward(Context& cx, const AdaptedLinearBackwardArgs& a) {
     ops::check_shape(op, *a.da, "da", a.a->shape());
     ops::check_shape(op, *a.db, "db", a.b->shape());
   }
-  adapted_linear_backward_slot().get(cx.device())(cx, a);
+  adapted_linear_backward_slot().run(cx, a);
 }
 
 }  // namespace lorikeet

@@ -56,7 +56,7 @@ void attention(Context& cx, const AttentionArgs& a) {
   check_operand(op, a.q, a.o, "o", tokens, s.heads * s.head_dim);
   if (a.lse) check_sums(op, a.q, *a.lse, "lse", tokens, s.heads);
   check_documents(op, a.document_starts, tokens);
-  attention_slot().get(cx.device())(cx, a);
+  attention_slot().run(cx, a);
 }
 
 void attention_backward(Context& cx, const AttentionBackwardArgs& a) {
@@ -75,7 +75,7 @@ void attention_backward(Context& cx, const AttentionBackwardArgs& a) {
   check_sums(op, a.q, a.dv, "dv", tokens, narrow);
   check_sums(op, a.q, a.lse, "lse", tokens, s.heads);
   check_documents(op, a.document_starts, tokens);
-  attention_backward_slot().get(cx.device())(cx, a);
+  attention_backward_slot().run(cx, a);
 }
 
 void attention_cached(Context& cx, const AttentionCachedArgs& a) {
@@ -92,7 +92,7 @@ void attention_cached(Context& cx, const AttentionCachedArgs& a) {
       throw ShapeError(std::string(op) + ": cache " + to_string(t->shape()) + " for " + std::to_string(a.past) + " + " + std::to_string(tokens) + " tokens of width " +
                        std::to_string(s.kv_heads * s.head_dim));
   }
-  attention_cached_slot().get(cx.device())(cx, a);
+  attention_cached_slot().run(cx, a);
 }
 
 }  // namespace lorikeet

@@ -17,14 +17,18 @@ void add(Context& cx, const Tensor& a, const Tensor& b, Tensor& y) {
   ops::check_same_type("add", a, y, "y");
   ops::check_shape("add", b, "b", a.shape());
   ops::check_shape("add", y, "y", a.shape());
-  elementwise_slot().get(cx.device())->add(cx, a, b, y);
+  const auto* kernels = elementwise_slot().get(cx.device());
+  const OpClock::Timed timed("add");
+  kernels->add(cx, a, b, y);
 }
 
 void add_scaled(Context& cx, Tensor& y, const Tensor& x, double s) {
   ops::check_float("add_scaled", y, "y");
   ops::check_same_type("add_scaled", y, x, "x");
   ops::check_shape("add_scaled", x, "x", y.shape());
-  elementwise_slot().get(cx.device())->add_scaled(cx, y, x, s);
+  const auto* kernels = elementwise_slot().get(cx.device());
+  const OpClock::Timed timed("add_scaled");
+  kernels->add_scaled(cx, y, x, s);
 }
 
 namespace {
@@ -42,7 +46,9 @@ void check_rows(const char* op, const Tensor& all, const Tensor& rows, const Ten
 
 void gather_rows(Context& cx, const Tensor& x, const Tensor& rows, Tensor& y) {
   check_rows("gather_rows", x, rows, y);
-  elementwise_slot().get(cx.device())->gather_rows(cx, x, rows, y);
+  const auto* kernels = elementwise_slot().get(cx.device());
+  const OpClock::Timed timed("gather_rows");
+  kernels->gather_rows(cx, x, rows, y);
 }
 
 void scatter_rows(Context& cx, const Tensor& x, const Tensor& rows, Tensor& y) {
@@ -53,7 +59,9 @@ void scatter_rows(Context& cx, const Tensor& x, const Tensor& rows, Tensor& y) {
     if (taken[r]) throw ShapeError("scatter_rows: row " + std::to_string(r) + " is named twice");
     taken[r] = true;
   }
-  elementwise_slot().get(cx.device())->scatter_rows(cx, x, rows, y);
+  const auto* kernels = elementwise_slot().get(cx.device());
+  const OpClock::Timed timed("scatter_rows");
+  kernels->scatter_rows(cx, x, rows, y);
 }
 
 }  // namespace lorikeet

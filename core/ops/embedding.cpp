@@ -17,7 +17,7 @@ void embedding(Context& cx, const EmbeddingArgs& a) {
   for (int64_t t = 0; t < a.ids.size(); ++t)
     if (ids[t] < 0 || ids[t] >= a.table.rows())
       throw ShapeError("embedding: id " + std::to_string(ids[t]) + " at token " + std::to_string(t) + "; the table has " + std::to_string(a.table.rows()) + " rows");
-  embedding_slot().get(cx.device())(cx, a);
+  embedding_slot().run(cx, a);
 }
 
 }  // namespace lorikeet

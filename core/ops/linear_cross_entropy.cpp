@@ -28,7 +28,7 @@ void linear_cross_entropy(Context& cx, const LinearCrossEntropyArgs& a) {
     ops::check_type(op, *a.dx, "dx", ops::sum_type(a.x));
     ops::check_shape(op, *a.dx, "dx", a.x.shape());
   }
-  linear_cross_entropy_slot().get(cx.device())(cx, a);
+  linear_cross_entropy_slot().run(cx, a);
 }
 
 }  // namespace lorikeet

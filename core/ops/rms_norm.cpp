@@ -24,7 +24,7 @@ void rms_norm(Context& cx, const RmsNormArgs& a) {
     ops::check_same_type("rms_norm", a.x, *a.rstd, "rstd");
     ops::check_shape("rms_norm", *a.rstd, "rstd", {a.x.rows()});
   }
-  rms_norm_slot().get(cx.device())(cx, a);
+  rms_norm_slot().run(cx, a);
 }
 
 void rms_norm_backward(Context& cx, const RmsNormBackwardArgs& a) {
@@ -34,7 +34,7 @@ void rms_norm_backward(Context& cx, const RmsNormBackwardArgs& a) {
   ops::check_shape("rms_norm_backward", a.dx, "dx", a.x.shape());
   ops::check_shape("rms_norm_backward", a.weight, "weight", {a.x.width()});
   ops::check_shape("rms_norm_backward", a.rstd, "rstd", {a.x.rows()});
-  rms_norm_backward_slot().get(cx.device())(cx, a);
+  rms_norm_backward_slot().run(cx, a);
 }
 
 }  // namespace lorikeet

@@ -27,7 +27,7 @@ void rope(Context& cx, const RopeArgs& a) {
     ops::check_type("rope", *a.rounded, "rounded", DType::bf16);
     ops::check_shape("rope", *a.rounded, "rounded", a.x.shape());
   }
-  rope_slot().get(cx.device())(cx, a);
+  rope_slot().run(cx, a);
 }
 
 }  // namespace lorikeet

@@ -19,7 +19,7 @@ void swiglu(Context& cx, const SwigluArgs& a) {
   ops::check_same_type("swiglu", a.gate, a.y, "y");
   ops::check_shape("swiglu", a.up, "up", a.gate.shape());
   ops::check_shape("swiglu", a.y, "y", a.gate.shape());
-  swiglu_slot().get(cx.device())(cx, a);
+  swiglu_slot().run(cx, a);
 }
 
 void swiglu_backward(Context& cx, const SwigluBackwardArgs& a) {
@@ -28,7 +28,7 @@ void swiglu_backward(Context& cx, const SwigluBackwardArgs& a) {
     ops::check_same_type("swiglu_backward", a.gate, *t, "an operand");
     ops::check_shape("swiglu_backward", *t, "an operand", a.gate.shape());
   }
-  swiglu_backward_slot().get(cx.device())(cx, a);
+  swiglu_backward_slot().run(cx, a);
 }
 
 }  // namespace lorikeet

@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/tensor/dtype.h"
+#include "core/tensor/op_clock.h"
 
 namespace lorikeet {
 
@@ -18,6 +19,13 @@ class KernelSlot {
   Fn get(DeviceType d) const {
     if (Fn fn = fns_[static_cast<size_t>(d)]) return fn;
     throw UnsupportedError(std::string(op_) + ": no kernel for " + std::string(device_name(d)) + " in this build");
+  }
+  /// Calls the kernel for the context's device; the one place where an OpClock sees an op.
+  template <class Cx, class Args>
+  void run(Cx& cx, const Args& a) const {
+    const Fn fn = get(cx.device());
+    const OpClock::Timed timed(op_);
+    fn(cx, a);
   }
 
  private:
