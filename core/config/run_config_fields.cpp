@@ -79,8 +79,9 @@ const std::array kFields = {
     Field{"adapter.init", LORIKEET_FIELD(adapter, init), 0, 0, "default|gaussian", "", kAdvanced, "Initialisation",
           "How the first factor starts: default is uniform as in PEFT, gaussian is normal with deviation 1/rank."},
 
-    Field{"optimizer.name", LORIKEET_FIELD(optimizer, name), 0, 0, "adamw", "", kAdvanced, "Optimizer",
-          "The rule that turns gradients into updates."},
+    Field{"optimizer.name", LORIKEET_FIELD(optimizer, name), 0, 0, "adamw|adamw8bit|paged_adamw|paged_adamw8bit", "",
+          kAdvanced, "Optimizer",
+          "How gradients become updates: 8 bits hold its state in a quarter of the memory, paged keeps it in a file."},
     Field{"optimizer.learning_rate", LORIKEET_FIELD(optimizer, learning_rate), 0, 10, "", "", kMain, "Learning rate",
           "Peak step size of the schedule; usual for adapters: 1e-4 to 1e-3, less for larger models."},
     Field{"optimizer.beta1", LORIKEET_FIELD(optimizer, beta1), 0, 0.999999, "", "", kAdvanced, "Beta 1",

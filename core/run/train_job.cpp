@@ -277,7 +277,8 @@ class TrainJob final : public TrainingJob {
       throw IoError(path, fmt::format("{}: the run folder cannot be made: {}", printable(path, 180), why));
   }
   void refuse_without_space(const std::string& path) const {
-    const uint64_t needed = 2 * checkpoint_bytes(plan_.trainable_parameters) + kSpareDiskBytes, free = free_disk_bytes(path);
+    const uint64_t state = std::max(plan_.bytes.optimizer, plan_.paged_bytes);
+    const uint64_t needed = 2 * checkpoint_bytes(plan_.trainable_parameters, state) + plan_.paged_bytes + kSpareDiskBytes, free = free_disk_bytes(path);
     if (free < needed)
       throw IoError(path, fmt::format("{}: a run with these settings writes at least {} bytes, {} are free on this disk; nothing was started",
                                       printable(path, 300), needed, free));

@@ -53,11 +53,13 @@ void add_time(Plan& p, const RunConfig& c, const ModelFacts& model, const BatchF
   p.seconds = rate > 0 ? work / rate : 0;
 }
 
-void add_disk(Plan& p, const RunConfig& c) {
+void add_disk(Plan& p, const RunConfig& c, uint64_t state_bytes) {
   const std::string folder = c.run.folder.empty() ? default_runs_folder() : c.run.folder;
   // The checkpoints kept, the one being written before an older one goes, and the adapter beside them.
-  p.disk_bytes = static_cast<uint64_t>(c.training.keep_checkpoints + 1) * checkpoint_bytes(p.trainable_parameters) +
+  p.disk_bytes = static_cast<uint64_t>(c.training.keep_checkpoints + 1) * checkpoint_bytes(p.trainable_parameters, state_bytes) +
                  static_cast<uint64_t>(p.trainable_parameters) * 4 + static_cast<uint64_t>(p.steps) * 320;
+  if (optimizer_kind(c).paged) p.paged_bytes = state_bytes;
+  p.disk_bytes += p.paged_bytes;
   p.disk_free_bytes = free_disk_bytes(folder);
 }
 
@@ -105,7 +107,7 @@ void fill_plan(Plan& p, const RunConfig& given_config, const RunConfig& given, c
                    .data_bytes = data ? encoded_bytes(*data) : 0, .policy = CheckpointPolicy::none};
   choose_policy(p, c, q);
   if (p.steps > 0) add_time(p, c, model, batches);
-  add_disk(p, c);
+  add_disk(p, c, optimizer_state_bytes(q));
   add_memory_findings(p.findings, c, p);
   add_disk_findings(p.findings, p, c.training.keep_checkpoints);
 }

@@ -124,7 +124,8 @@ void TrainingRun::load(bool fresh, std::stop_token stop, const JobEvents& events
   m.parameters = method->parameters(*m.model);
   if (fresh && !config_.adapter.from.empty()) take_adapter(m.parameters, config_.adapter.from, m.model->config());
   const auto& o = config_.optimizer;
-  m.optimizer = optimizers().get(o.name)(m.parameters, {.beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps, .weight_decay = o.weight_decay});
+  m.optimizer = optimizers().get(o.name).make(
+      m.parameters, {.beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps, .weight_decay = o.weight_decay, .folder = folder_.path()});
   m.trainer = std::make_unique<Trainer>(m.cx, *m.model, m.parameters, *m.optimizer,
                                         TrainerOptions{.max_grad_norm = o.max_grad_norm, .policy = policy_, .seed = static_cast<uint64_t>(config_.training.seed)});
 }
@@ -295,6 +296,7 @@ void TrainingRun::save(bool scheduled, const JobEvents& events) {
   folder_.save_checkpoint(state, config_.training.keep_checkpoints,
                           [&](const std::string& folder) { write_adapter(folder + "/adapter", m.spec, m.parameters, m.matched); });
   write_adapter(folder_.path() + "/adapter", m.spec, m.parameters, m.matched);
+  m.optimizer->rest();
   saved_step_ = counters_.step;
   saved_on_schedule_ = scheduled;
   saved_at_ = monotonic_seconds();

@@ -33,7 +33,7 @@ struct Bench {
     model = models().get("LlamaForCausalLM")(config, source, {});
     attach_random(*model, 4, 33, DType::f32, dropout);
     parameters = methods().get("lora")->parameters(*model);
-    optimizer = optimizers().get("adamw")(parameters, {});
+    optimizer = optimizers().get("adamw").make(parameters, {});
     trainer = std::make_unique<Trainer>(cx, *model, parameters, *optimizer, options);
   }
   std::vector<Tensor> values() const {
@@ -253,7 +253,7 @@ class TrainerTest : public QObject {
     spec.target_modules = {"all-linear"};
     methods().get("lora")->attach(*bench.model, spec);
     const auto parameters = methods().get("lora")->parameters(*bench.model);
-    const auto optimizer = optimizers().get("adamw")(parameters, {});
+    const auto optimizer = optimizers().get("adamw").make(parameters, {});
     Trainer trainer(bench.cx, *bench.model, parameters, *optimizer, {});
     // A different first token decides each continuation, so that it can be learnt without error.
     std::vector<TokenBatch> examples;
