@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -59,6 +60,17 @@ ScratchFile::ScratchFile(const std::string& folder, uint64_t bytes) : bytes_(std
 }
 
 ScratchFile::~ScratchFile() { ::munmap(data_, bytes_); }
+
+bool is_kept_in_memory(const std::string& path) {
+  constexpr uint64_t kTmpfs = 0x01021994, kRamfs = 0x858458f6;
+  std::error_code none;
+  fs::path at = fs::absolute(path, none);
+  while (!at.empty() && !fs::exists(at, none) && at != at.parent_path()) at = at.parent_path();
+  struct statfs s{};
+  if (::statfs(at.c_str(), &s) != 0) return false;
+  const auto type = static_cast<uint64_t>(s.f_type) & 0xffffffffu;
+  return type == kTmpfs || type == kRamfs;
+}
 
 void ScratchFile::expect(const void* begin, size_t bytes) const { advise(begin, bytes, MADV_WILLNEED); }
 void ScratchFile::rest(const void* begin, size_t bytes) const { advise(begin, bytes, MADV_DONTNEED); }

@@ -27,4 +27,8 @@ class ScratchFile {
   uint64_t bytes_ = 0;
 };
 
+/// True when files of `path` (or of its nearest existing parent) are kept in memory by the system (tmpfs, ramfs), so that
+/// moving something there saves none.
+bool is_kept_in_memory(const std::string& path);
+
 }  // namespace lorikeet

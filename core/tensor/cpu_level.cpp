@@ -9,6 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/base/topology.h"
 #include "core/tensor/amx_probe.h"
 
 namespace lorikeet {
@@ -90,6 +91,12 @@ CpuLevel cpu_level() {
     throw UnsupportedError("CPU level " + std::string(cpu_level_name(*wanted)) + " is not offered by this machine (" + p.model_name + ")");
   return *wanted;
 }
+
+int default_threads(CpuLevel level) {
+  const Topology t = read_topology();
+  return level == CpuLevel::amx ? t.physical() : t.usable();
+}
+int default_threads() { return default_threads(cpu_level()); }
 
 void force_cpu_level(std::optional<CpuLevel> level) { forced = level; }
 

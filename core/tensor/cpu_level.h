@@ -32,5 +32,9 @@ const CpuProbe& cpu_probe();
 /// UnsupportedError for a level the machine lacks or an unknown name.
 CpuLevel cpu_level();
 void force_cpu_level(std::optional<CpuLevel> level);
+/// Threads where none are asked for. One for each physical core at the amx level, whose tiles two siblings share, so that
+/// a second thread brings nothing; one for each usable CPU at the others, where siblings fill each other's waits.
+int default_threads(CpuLevel level);
+int default_threads();  // at the level used now
 
 }  // namespace lorikeet

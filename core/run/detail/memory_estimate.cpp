@@ -119,12 +119,16 @@ PlanBytes estimate_memory(const MemoryQuestion& q) {
   const uint64_t logits = rows * static_cast<uint64_t>(m.vocab_size) * kFloat;
   PlanBytes b;
   b.weights = weight_size(q.config, q.model).bytes;
-  b.adapter = trainable * kFloat * 2;  // values and gradients
+  // Groups of threads work on micro-batches of their own, each with gradients of its own.
+  const auto groups = static_cast<uint64_t>(std::clamp<int64_t>(q.config.device.numa_groups, 1, std::max<int64_t>(q.batches.most_micro_batches, 1)));
+  b.adapter = trainable * kFloat * (1 + groups);  // values and gradients
   b.optimizer = optimizer_kind(q.config).paged ? 0 : optimizer_state_bytes(q);
   const bool rounded = compute_type_of(q.config.device.compute) == ComputeType::bf16;
   const std::vector<int64_t> ranks = ranks_of(q, linear_shapes(m));
-  b.activations = activation_peak(q, ranks, rounded ? 0 : logits, trainable * kFloat);
-  b.scratch = kProgramBytes + (rounded ? bf16_scratch(q, threads, ranks) : f32_scratch(q, threads, logits, rows)) +
+  b.activations = groups * activation_peak(q, ranks, rounded ? 0 : logits, trainable * kFloat);
+  const auto scratch_of = [&](uint64_t n) { return rounded ? bf16_scratch(q, n, ranks) : f32_scratch(q, n, logits, rows); };
+  // The threads of updates and evaluation have scratch beside that of the groups.
+  b.scratch = kProgramBytes + scratch_of(threads) + (groups > 1 ? groups * scratch_of((threads + groups - 1) / groups) : 0) +
               static_cast<uint64_t>(q.model.tokenizer_size) * kTokenizerEntryBytes + q.data_bytes;
   b.total = b.weights + b.adapter + b.optimizer + b.activations + b.scratch;
   return b;

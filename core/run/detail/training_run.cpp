@@ -9,6 +9,7 @@
 #include "core/base/log.h"
 #include "core/base/system.h"
 #include "core/base/text.h"
+#include "core/base/topology.h"
 #include "core/io/adapter_files.h"
 #include "core/methods/method.h"
 #include "core/run/detail/run_setup.h"
@@ -92,7 +93,10 @@ struct TrainingRun::Machine {
   std::vector<NamedParameter> parameters;
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<Trainer> trainer;
-  Machine(int threads, ComputeType compute) : cx(threads) { cx.set_compute(compute); }
+  Machine(const RunConfig::Device& d, const Topology& topology)
+      : cx(static_cast<int>(d.threads), DeviceType::cpu, d.pin_threads ? topology.pin_order() : std::vector<int>{}) {
+    cx.set_compute(compute_type_of(d.compute));
+  }
 };
 
 TrainingRun::TrainingRun(RunFolder& folder, const RunConfig& config, const ModelFiles& files, TrainingData data, CheckpointPolicy policy, PauseGate& pause)
@@ -110,7 +114,8 @@ TrainingRun::TrainingRun(RunFolder& folder, const RunConfig& config, const Model
 TrainingRun::~TrainingRun() = default;
 
 void TrainingRun::load(bool fresh, std::stop_token stop, const JobEvents& events) {
-  machine_ = std::make_unique<Machine>(static_cast<int>(config_.device.threads), compute_type_of(config_.device.compute));
+  const Topology topology = read_topology();
+  machine_ = std::make_unique<Machine>(config_.device, topology);
   Machine& m = *machine_;
   m.model = load_model(files_, m.cx, {.quantization = config_.quantization.format, .quant = quant_options_of(config_)}, stop,
                        [&](uint64_t done, uint64_t total) {
@@ -128,6 +133,8 @@ void TrainingRun::load(bool fresh, std::stop_token stop, const JobEvents& events
       m.parameters, {.beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps, .weight_decay = o.weight_decay, .folder = folder_.path()});
   m.trainer = std::make_unique<Trainer>(m.cx, *m.model, m.parameters, *m.optimizer,
                                         TrainerOptions{.max_grad_norm = o.max_grad_norm, .policy = policy_, .seed = static_cast<uint64_t>(config_.training.seed)});
+  if (config_.device.numa_groups > 1)
+    m.trainer->use_groups(make_thread_groups(static_cast<int>(config_.device.numa_groups), m.cx, config_.device.pin_threads, topology));
 }
 
 int64_t TrainingRun::trainable_parameters() const {

@@ -41,6 +41,11 @@ class ScratchFileTest : public QObject {
     file.rest(file.data(), kBytes);
     QVERIFY(resident_bytes() < before + kBytes / 4);
   }
+  void knowsFilesThatAreMemory() {
+    if (!fs::exists("/dev/shm")) QSKIP("no /dev/shm here");
+    QVERIFY(is_kept_in_memory("/dev/shm/not/there/yet"));
+    QVERIFY(!is_kept_in_memory("/proc"));
+  }
   void aFolderThatIsNotThereIsNamed() {
     VERIFY_THROWS(ScratchFile("/nowhere/at/all", 10), IoError, "/nowhere/at/all");
   }

@@ -173,6 +173,26 @@ class TrainJobTest : public QObject {
     QVERIFY(essence["adamw8bit"] != essence["adamw"]);
   }
 
+  // Two groups of one thread, pinned: their own bytes, which a cut and continued run has too, and which are near those
+  // of one group.
+  void groupsOfThreadsContinueWithTheSameBytes() {
+    RunConfig c = config_;
+    c.device.threads = 2;
+    c.device.numa_groups = 2;
+    c.device.pin_threads = true;
+    QCOMPARE(make_train_job(c, {}, path("groups"))->run({}, {}), JobOutcome::finished);
+    QCOMPARE(train_until(*make_train_job(c, {}, path("groups-cut")), 5), JobOutcome::cancelled);
+    QCOMPARE(make_resume_job(path("groups-cut"), 0)->run({}, {}), JobOutcome::finished);
+    QCOMPARE(QString::fromStdString(essence_of_run(path("groups-cut"))), QString::fromStdString(essence_of_run(path("groups"))));
+    const auto loss = [&](const std::string& run) { return run_information(run)["result"]["final_loss"].get<double>(); };
+    QVERIFY(std::abs(loss(path("groups")) / loss(calm_) - 1) < 1e-3);
+    c.device.numa_groups = 3;
+    VERIFY_THROWS(make_train_job(c, {}, path("too-many-groups"))->run({}, {}), ConfigError, "3 groups cannot be made of 2 threads");
+    c.device.numa_groups = 0;  // decided once, and written down
+    QCOMPARE(make_train_job(c, {}, path("decided"))->run({}, {}), JobOutcome::finished);
+    QVERIFY(run_information(path("decided"))["config"]["device"]["numa_groups"].get<int64_t>() >= 1);
+  }
+
   void continuesAStopInsideAnEvaluation() {
     std::stop_source stop;
     JobEvents events;
