@@ -121,7 +121,7 @@ void Cli::check_common() const {
     force_cpu_level(level);
   }
   (void)cpu_level();  // an impossible LORIKEET_CPU_LEVEL is told now
-  if (common.threads < 0 || common.threads > 4096) throw UsageError(fmt::format("--threads {}: 0 (all usable cores) to 4096", common.threads));
+  if (common.threads < 0 || common.threads > 4096) throw UsageError(fmt::format("--threads {}: 0 (decide) to 4096", common.threads));
   const std::string& d = common.device;
   const bool cuda = d == "cuda" || (d.starts_with("cuda:") && parse_int(d.substr(5)));
   if (!cuda && d != "auto" && d != "cpu") throw UsageError("--device " + printable(d) + ": known are auto, cpu, cuda, cuda:N");

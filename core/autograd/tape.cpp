@@ -29,6 +29,11 @@ void Tape::record(const Var& out, std::function<void(Tape&)> backward) {
 
 void Tape::accumulate(const Var& v, Tensor g, bool shared) {
   if (!v->needs_grad) return;
+  if (Tensor* sum = stored(v)) {
+    if (sum->defined()) add(cx_, *sum, g, *sum);
+    else *sum = shared ? g.clone() : std::move(g);
+    return;
+  }
   if (!v->grad.defined()) {
     v->grad = std::move(g);
     v->grad_shared = shared;
@@ -46,8 +51,16 @@ void Tape::accumulate(const Var& v, Tensor g, bool shared) {
 }
 
 Tensor& Tape::grad_sum(const Var& v) {
-  if (!v->grad.defined()) v->grad = Tensor::zeros(v->value.shape(), v->value.dtype());
-  return v->grad;
+  Tensor* apart = stored(v);
+  Tensor& sum = apart ? *apart : v->grad;
+  if (!sum.defined()) sum = Tensor::zeros(v->value.shape(), v->value.dtype());
+  return sum;
+}
+
+Tensor* Tape::stored(const Var& v) {
+  if (!store_) return nullptr;
+  const auto it = store_->find(v.get());
+  return it == store_->end() ? nullptr : &it->second;
 }
 
 Var Tape::checkpoint(const Var& input, std::function<Var(Tape&, const Var&)> block) {
@@ -56,7 +69,7 @@ Var Tape::checkpoint(const Var& input, std::function<Var(Tape&, const Var&)> blo
   // Whether parameters are used inside is not known without recording, so the output always asks for a gradient.
   Var out = make_leaf(block(silent, make_leaf(input->value, false))->value, true);
   record(out, [out, input, value = input->value, block = std::move(block)](Tape& tape) {
-    Tape again(tape.context(), true);
+    Tape again(tape.context(), true, tape.store_);
     Var start = make_leaf(value, input->needs_grad);
     Var end = block(again, start);
     if (!end->needs_grad) return;

@@ -7,6 +7,7 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "core/tensor/context.h"
@@ -53,10 +54,14 @@ class Kept {
 };
 Var make_leaf(Tensor value, bool needs_grad);
 
+/// Gradients of parameters apart from the parameters, so that several tapes can go over one model at once. Holds an entry
+/// (undefined at first) for each parameter; gradients of these go here instead of into the Var.
+using GradientStore = std::unordered_map<const VarNode*, Tensor>;
+
 class Tape {
  public:
   /// recording = false: forward only, nothing is kept.
-  Tape(Context& cx, bool recording) : cx_(cx), recording_(recording) {}
+  Tape(Context& cx, bool recording, GradientStore* store = nullptr) : cx_(cx), recording_(recording), store_(store) {}
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
   Context& context() { return cx_; }
@@ -84,8 +89,10 @@ class Tape {
  private:
   struct Record { Var out; std::function<void(Tape&)> backward; };
   void run_records();
+  Tensor* stored(const Var& v);
   Context& cx_;
   bool recording_;
+  GradientStore* store_;
   std::vector<Record> records_;
 };
 

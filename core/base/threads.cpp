@@ -1,8 +1,6 @@
 // Workers spin for a short while for the next region (a training step has thousands of them), then sleep.
 #include "core/base/threads.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -12,6 +10,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/base/topology.h"
 
 namespace lorikeet {
 
@@ -62,9 +61,12 @@ struct ThreadPool::State {
   }
 };
 
-ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()), threads_(std::max(1, threads)) {
+ThreadPool::ThreadPool(int threads, std::vector<int> cpus) : state_(std::make_unique<State>()), threads_(std::max(1, threads)) {
   state_->threads = threads_;
-  for (int i = 1; i < threads_; ++i) state_->workers.emplace_back([this, i] { state_->loop(i); });
+  for (int i = 1; i < threads_; ++i) state_->workers.emplace_back([this, i, cpu = cpus.empty() ? -1 : cpus[static_cast<size_t>(i) % cpus.size()]] {
+      if (cpu >= 0) bind_this_thread({cpu});  // refused: slower perhaps, never wrong
+      state_->loop(i);
+    });
 }
 
 ThreadPool::~ThreadPool() {
@@ -108,13 +110,6 @@ void ThreadPool::for_blocks(int64_t n, int64_t block, const std::function<void(i
 void ThreadPool::set_stop(std::stop_token stop) {
   std::lock_guard region(state_->region);
   state_->stop = std::move(stop);
-}
-
-int usable_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return std::max(1u, std::thread::hardware_concurrency());
 }
 
 }  // namespace lorikeet

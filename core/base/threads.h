@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <stop_token>
+#include <vector>
 
 namespace lorikeet {
 
@@ -11,8 +12,9 @@ namespace lorikeet {
 /// Exceptions thrown by the body are rethrown in the caller (the first one). A body must not start a region itself.
 class ThreadPool {
  public:
-  /// `threads` >= 1 counts the calling thread too.
-  explicit ThreadPool(int threads);
+  /// `threads` >= 1 counts the calling thread too. `cpus`: CPUs to pin to, one after the other (empty: the system places
+  /// the threads). The first is left to the calling thread, which is not bound itself: threads it starts would inherit that.
+  explicit ThreadPool(int threads, std::vector<int> cpus = {});
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -42,8 +44,5 @@ class StopScope {
  private:
   ThreadPool& pool_;
 };
-
-/// Cores this process may use (affinity respected), at least 1.
-int usable_cores();
 
 }  // namespace lorikeet

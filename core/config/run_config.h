@@ -54,7 +54,7 @@ struct RunConfig {
     int64_t save_every = 0, eval_every = 0;  // 0 = auto
     int64_t keep_checkpoints = 2;
   } training;
-  struct Device { std::string kind = "auto", compute = "auto"; int64_t threads = 0, memory_limit = 0; } device;
+  struct Device { std::string kind = "auto", compute = "auto"; int64_t threads = 0, memory_limit = 0; bool pin_threads = false; int64_t numa_groups = 1; } device;
   struct Run { std::string name, folder; } run;
 };
 

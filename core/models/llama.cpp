@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 
 #include "core/base/error.h"
 #include "core/models/llama_block.h"
@@ -149,6 +150,7 @@ class Llama final : public Model {
 
   BlockInputs block_inputs(const std::vector<int32_t>& positions, bool training, uint64_t dropout_seed) {
     const int64_t needed = *std::max_element(positions.begin(), positions.end()) + 1;
+    const std::lock_guard lock(cos_sin_mutex_);  // several groups of threads may go forward at once
     if (!cos_sin_.defined() || cos_sin_.dim(0) < needed) {
       // Generation asks for one more position each time; steps of 256 keep that from rebuilding the table.
       cos_sin_ = rope_table(config_, (needed + 255) / 256 * 256, norm_.dtype());
@@ -179,6 +181,7 @@ class Llama final : public Model {
   FrozenWeightPtr embedding_, head_;
   std::vector<LlamaBlock> blocks_;
   Tensor norm_, cos_sin_;
+  std::mutex cos_sin_mutex_;
 };
 
 }  // namespace

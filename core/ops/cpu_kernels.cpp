@@ -20,6 +20,7 @@ void register_cpu_kernels() {
   adapted_linear_backward_slot().set(cpu, &adapted_linear_backward_cpu);
   linear_cross_entropy_slot().set(cpu, &linear_cross_entropy_cpu);
   adamw_update_slot().set(cpu, &adamw_update_cpu);
+  adamw8bit_update_slot().set(cpu, &adamw8bit_update_cpu);
   elementwise_slot().set(cpu, &kElementwiseCpu);
 }
 

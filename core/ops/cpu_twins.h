@@ -1,5 +1,6 @@
 /// The CPU twins, one x_cpu.cpp each; only cpu_kernels.cpp (the list) and the twins include this.
 #pragma once
+#include "core/ops/adamw8bit_update.h"
 #include "core/ops/adamw_update.h"
 #include "core/ops/adapted_linear.h"
 #include "core/ops/attention.h"
@@ -25,6 +26,7 @@ void adapted_linear_cpu(Context&, const AdaptedLinearArgs&);
 void adapted_linear_backward_cpu(Context&, const AdaptedLinearBackwardArgs&);
 void linear_cross_entropy_cpu(Context&, const LinearCrossEntropyArgs&);
 void adamw_update_cpu(Context&, const AdamwUpdateArgs&);
+void adamw8bit_update_cpu(Context&, const Adamw8bitUpdateArgs&);
 extern const ElementwiseKernels kElementwiseCpu;
 // The same on rows of bf16, called by the twins above; where the unit has no bf16 products they widen and round.
 void adapted_linear_bf16(Context&, const AdaptedLinearArgs&);

@@ -4,57 +4,93 @@
 #include <map>
 
 #include "core/base/error.h"
+#include "core/base/scratch_file.h"
+#include "core/ops/adamw8bit_update.h"
 #include "core/ops/adamw_update.h"
 
 namespace lorikeet {
 namespace {
 
-constexpr const char* kFirst = "exp_avg.";
-constexpr const char* kSecond = "exp_avg_sq.";
+constexpr int64_t kLeastCoded = 4096;  // elements from which moments are held in 8 bits
+
+/// The state of one parameter. The maxima are undefined where the moments are f32.
+struct Moments {
+  Tensor first, second, first_absmax, second_absmax;
+  bool coded() const { return first_absmax.defined(); }
+};
+/// Order and names of the state in a checkpoint.
+struct Part { const char* prefix; Tensor Moments::*tensor; };
+constexpr Part kParts[] = {{"exp_avg.", &Moments::first},
+                           {"exp_avg_absmax.", &Moments::first_absmax},
+                           {"exp_avg_sq.", &Moments::second},
+                           {"exp_avg_sq_absmax.", &Moments::second_absmax}};
+
+int64_t blocks_of(int64_t elements) { return (elements + kMomentBlock - 1) / kMomentBlock; }
+
+/// Gives out zeroed state: tensors of their own, or pieces of one mapped file.
+class StateMemory {
+ public:
+  StateMemory() = default;
+  StateMemory(const std::string& folder, uint64_t bytes) : file_(std::make_shared<ScratchFile>(folder, bytes)) {}
+  Tensor zeros(const Shape& shape, DType dtype) {
+    if (!file_) return Tensor::zeros(shape, dtype);
+    char* at = static_cast<char*>(file_->data()) + used_;
+    Tensor t = Tensor::borrow(at, shape, dtype, file_);
+    used_ += room(t.bytes());
+    return t;
+  }
+  void expect(const Moments& m) const { tell(m, &ScratchFile::expect); }
+  void rest(const Moments& m) const { tell(m, &ScratchFile::rest); }
+  /// What a tensor takes of the file: pieces begin at multiples of 64 bytes.
+  static uint64_t room(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+ private:
+  void tell(const Moments& m, void (ScratchFile::*what)(const void*, size_t) const) const {
+    if (!file_) return;
+    for (const Part& part : kParts)
+      if (const Tensor& t = m.*part.tensor; t.defined() && t.bytes() > 0) ((*file_).*what)(t.raw(), t.bytes());
+  }
+  std::shared_ptr<ScratchFile> file_;
+  uint64_t used_ = 0;
+};
 
 class Adamw final : public Optimizer {
  public:
-  Adamw(std::vector<NamedParameter> parameters, const OptimizerOptions& options)
+  Adamw(std::vector<NamedParameter> parameters, const OptimizerOptions& options, bool coded, bool paged)
       : parameters_(std::move(parameters)), options_(options) {
-    for (const NamedParameter& p : parameters_) {
-      first_.push_back(Tensor::zeros(p.var->value.shape(), p.var->value.dtype()));
-      second_.push_back(Tensor::zeros(p.var->value.shape(), p.var->value.dtype()));
-    }
+    if (paged) memory_ = StateMemory(options.folder, file_bytes(coded));
+    for (const NamedParameter& p : parameters_) moments_.push_back(zero_moments(p.var->value, coded));
   }
 
   void step(Context& cx, double learning_rate, double grad_scale) override {
     ++steps_;
     for (size_t i = 0; i < parameters_.size(); ++i) {
+      if (i + 1 < parameters_.size()) memory_.expect(moments_[i + 1]);
       VarNode& var = *parameters_[i].var;
       const Tensor grad = var.grad.defined() ? var.grad : Tensor::zeros(var.value.shape(), var.value.dtype());
-      adamw_update(cx, {.p = var.value,
-                        .g = grad,
-                        .m = first_[i],
-                        .v = second_[i],
-                        .grad_scale = grad_scale,
-                        .learning_rate = learning_rate,
-                        .beta1 = options_.beta1,
-                        .beta2 = options_.beta2,
-                        .eps = options_.eps,
-                        .weight_decay = options_.weight_decay,
-                        .step = steps_});
+      update(cx, var.value, grad, moments_[i], learning_rate, grad_scale);
+      memory_.rest(moments_[i]);
     }
   }
 
   uint64_t state_bytes() const override {
     uint64_t bytes = 0;
-    for (const Tensor& t : first_) bytes += 2 * t.bytes();
+    for (const auto& [name, tensor] : state()) bytes += tensor.bytes();
     return bytes;
   }
 
   std::vector<std::pair<std::string, Tensor>> state() const override {
     std::vector<std::pair<std::string, Tensor>> out;
-    for (size_t i = 0; i < parameters_.size(); ++i) out.emplace_back(kFirst + parameters_[i].name, first_[i]);
-    for (size_t i = 0; i < parameters_.size(); ++i) out.emplace_back(kSecond + parameters_[i].name, second_[i]);
+    for (const Part& part : kParts)
+      for (size_t i = 0; i < parameters_.size(); ++i)
+        if (const Tensor& t = moments_[i].*part.tensor; t.defined()) out.emplace_back(part.prefix + parameters_[i].name, t);
     return out;
   }
 
   int64_t steps_done() const override { return steps_; }
+  void rest() const override {
+    for (const Moments& m : moments_) memory_.rest(m);
+  }
 
   void load_state(const std::vector<std::pair<std::string, Tensor>>& state, int64_t steps_done) override {
     if (steps_done < 0)
@@ -62,7 +98,7 @@ class Adamw final : public Optimizer {
     std::map<std::string, const Tensor*> by_name;
     for (const auto& [name, tensor] : state) by_name[name] = &tensor;
     // Looked up before anything is copied, so that a refused state leaves the optimizer as it was.
-    std::vector<const Tensor*> found;
+    std::vector<std::pair<Tensor, const Tensor*>> found;
     for (const auto& [name, mine] : this->state()) {
       const auto it = by_name.find(name);
       if (it == by_name.end()) throw RunError("optimizer state: tensor " + name + " is missing");
@@ -70,26 +106,95 @@ class Adamw final : public Optimizer {
         throw RunError("optimizer state: tensor " + name + " is " + to_string(it->second->shape()) + " " +
                        std::string(dtype_name(it->second->dtype())) + "; wanted " + to_string(mine.shape()) + " " +
                        std::string(dtype_name(mine.dtype())));
-      found.push_back(it->second);
+      found.emplace_back(mine, it->second);
     }
-    for (size_t i = 0; i < first_.size(); ++i) {
-      first_[i].copy_from(*found[i]);
-      second_[i].copy_from(*found[first_.size() + i]);
-    }
+    for (auto& [mine, theirs] : found) mine.copy_from(*theirs);
+    rest();
     steps_ = steps_done;
   }
 
  private:
+  static bool is_coded(const Tensor& value, bool coded) { return coded && value.dtype() == DType::f32 && value.size() >= kLeastCoded; }
+
+  Moments zero_moments(const Tensor& value, bool coded) {
+    Moments m;
+    const DType dtype = is_coded(value, coded) ? DType::u8 : value.dtype();
+    m.first = memory_.zeros(value.shape(), dtype);
+    m.second = memory_.zeros(value.shape(), dtype);
+    if (!is_coded(value, coded)) return m;
+    m.first_absmax = memory_.zeros({blocks_of(value.size())}, DType::f32);
+    m.second_absmax = memory_.zeros({blocks_of(value.size())}, DType::f32);
+    return m;
+  }
+
+  uint64_t file_bytes(bool coded) const {
+    uint64_t bytes = 0;
+    for (const NamedParameter& p : parameters_) {
+      const Tensor& value = p.var->value;
+      const auto elements = static_cast<uint64_t>(value.size());
+      if (is_coded(value, coded))
+        bytes += 2 * (StateMemory::room(elements) + StateMemory::room(4 * static_cast<uint64_t>(blocks_of(value.size()))));
+      else
+        bytes += 2 * StateMemory::room(elements * dtype_bytes(value.dtype()));
+    }
+    return bytes;
+  }
+
+  void update(Context& cx, Tensor& value, const Tensor& grad, Moments& m, double learning_rate, double grad_scale) const {
+    if (m.coded())
+      adamw8bit_update(cx, {.p = value,
+                            .g = grad,
+                            .m_codes = m.first,
+                            .v_codes = m.second,
+                            .m_absmax = m.first_absmax,
+                            .v_absmax = m.second_absmax,
+                            .grad_scale = grad_scale,
+                            .learning_rate = learning_rate,
+                            .beta1 = options_.beta1,
+                            .beta2 = options_.beta2,
+                            .eps = options_.eps,
+                            .weight_decay = options_.weight_decay,
+                            .step = steps_});
+    else
+      adamw_update(cx, {.p = value,
+                        .g = grad,
+                        .m = m.first,
+                        .v = m.second,
+                        .grad_scale = grad_scale,
+                        .learning_rate = learning_rate,
+                        .beta1 = options_.beta1,
+                        .beta2 = options_.beta2,
+                        .eps = options_.eps,
+                        .weight_decay = options_.weight_decay,
+                        .step = steps_});
+  }
+
   std::vector<NamedParameter> parameters_;
   OptimizerOptions options_;
-  std::vector<Tensor> first_, second_;
+  StateMemory memory_;
+  std::vector<Moments> moments_;
   int64_t steps_ = 0;
 };
 
 }  // namespace
 
 std::unique_ptr<Optimizer> make_adamw(std::vector<NamedParameter> parameters, const OptimizerOptions& options) {
-  return std::make_unique<Adamw>(std::move(parameters), options);
+  return std::make_unique<Adamw>(std::move(parameters), options, false, false);
+}
+std::unique_ptr<Optimizer> make_adamw8bit(std::vector<NamedParameter> parameters, const OptimizerOptions& options) {
+  return std::make_unique<Adamw>(std::move(parameters), options, true, false);
+}
+std::unique_ptr<Optimizer> make_paged_adamw(std::vector<NamedParameter> parameters, const OptimizerOptions& options) {
+  return std::make_unique<Adamw>(std::move(parameters), options, false, true);
+}
+std::unique_ptr<Optimizer> make_paged_adamw8bit(std::vector<NamedParameter> parameters, const OptimizerOptions& options) {
+  return std::make_unique<Adamw>(std::move(parameters), options, true, true);
+}
+
+uint64_t adamw_state_bytes(int64_t elements) { return 8 * static_cast<uint64_t>(elements); }
+uint64_t adamw8bit_state_bytes(int64_t elements) {
+  if (elements < kLeastCoded) return adamw_state_bytes(elements);
+  return 2 * static_cast<uint64_t>(elements) + 8 * static_cast<uint64_t>(blocks_of(elements));
 }
 
 }  // namespace lorikeet

@@ -11,6 +11,7 @@ namespace lorikeet {
 
 struct OptimizerOptions {
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
+  std::string folder = {};  // of the file a paged optimizer keeps its state in
 };
 class Optimizer {
  public:
@@ -18,6 +19,8 @@ class Optimizer {
   /// One update from the gradients in the parameters' grad (missing grad = zero). Multiplies gradients by `grad_scale` (clipping) first.
   virtual void step(Context& cx, double learning_rate, double grad_scale) = 0;
   virtual uint64_t state_bytes() const = 0;
+  /// The state was read from outside (a checkpoint was written) and will not be touched before the next step.
+  virtual void rest() const {}
   /// Named state tensors ("exp_avg.<param>", "exp_avg_sq.<param>") and the step count, for checkpoints.
   virtual std::vector<std::pair<std::string, Tensor>> state() const = 0;
   virtual int64_t steps_done() const = 0;
@@ -25,7 +28,13 @@ class Optimizer {
   virtual void load_state(const std::vector<std::pair<std::string, Tensor>>& state, int64_t steps_done) = 0;
 };
 using OptimizerFactory = std::unique_ptr<Optimizer> (*)(std::vector<NamedParameter>, const OptimizerOptions&);
-const Registry<OptimizerFactory>& optimizers();  // adamw
+/// An entry of the list: how it is made, and what planning needs to know of it.
+struct OptimizerKind {
+  OptimizerFactory make;
+  uint64_t (*state_bytes)(int64_t elements);  // of one f32 parameter of that size
+  bool paged = false;                         // the state is a file of the run's folder, not memory
+};
+const Registry<OptimizerKind>& optimizers();  // adamw adamw8bit paged_adamw paged_adamw8bit
 /// L2 norm over all gradients, summed in f64 in a fixed order.
 double gradient_norm(const std::vector<NamedParameter>& parameters);
 

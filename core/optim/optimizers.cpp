@@ -18,10 +18,14 @@ double sum_of_squares(const Tensor& t) {
 
 }  // namespace
 
-const Registry<OptimizerFactory>& optimizers() {
-  static const Registry<OptimizerFactory> list("optimizer.name", {
-                                                                     {"adamw", &make_adamw},
-                                                                 });
+const Registry<OptimizerKind>& optimizers() {
+  static const Registry<OptimizerKind> list("optimizer.name",
+                                            {
+                                                {"adamw", {&make_adamw, &adamw_state_bytes}},
+                                                {"adamw8bit", {&make_adamw8bit, &adamw8bit_state_bytes}},
+                                                {"paged_adamw", {&make_paged_adamw, &adamw_state_bytes, true}},
+                                                {"paged_adamw8bit", {&make_paged_adamw8bit, &adamw8bit_state_bytes, true}},
+                                            });
   return list;
 }
 

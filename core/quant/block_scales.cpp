@@ -6,6 +6,8 @@
 #include <bit>
 #include <cmath>
 
+#include "core/ops/dynamic_map.h"
+
 namespace lorikeet {
 namespace {
 
@@ -53,23 +55,6 @@ std::array<float, kLanes> lane_sums(const float* x, int64_t n) {
   return sum;
 }
 
-/// Code of a normalised scale: the point of the 65536-point grid over [-1, 1] nearest to it, then the nearest entry.
-uint8_t dynamic_code(float normalised) {
-  const auto& map = dynamic_map();
-  static const std::array<float, 255> thresholds = [] {
-    std::array<float, 255> t;
-    for (size_t i = 0; i < t.size(); ++i) t[i] = 0.5f * (dynamic_map()[i] + dynamic_map()[i + 1]);
-    return t;
-  }();
-  static_assert(std::tuple_size_v<std::remove_cvref_t<decltype(map)>> == 256);
-  if (std::isnan(normalised)) return 0;  // 0 * infinity, from a group maximum too small to invert
-  const float inside = std::clamp(normalised, -1.0f, 1.0f);
-  const float scaled = (inside + 1.0f) * 0.5f * 65535.0f;
-  const auto index = static_cast<int>(scaled + 0.5f);
-  const float on_grid = -1.0f + 2.0f * static_cast<float>(index) / 65535.0f;
-  return static_cast<uint8_t>(std::lower_bound(thresholds.begin(), thresholds.end(), on_grid) - thresholds.begin());
-}
-
 int64_t groups_of(int64_t blocks, int64_t group) { return (blocks + group - 1) / group; }
 
 }  // namespace
@@ -106,7 +91,7 @@ BlockScales BlockScales::doubly_quantised(const Tensor& absmax) {
     s.group_maxima_.data<float>()[g] = largest;
     const float inverse = largest == 0 ? 0 : 1.0f / largest;
     for (int64_t i = begin; i < end; ++i)
-      codes[i] = largest == 0 ? uint8_t{0} : dynamic_code((x[i] - s.offset_) * inverse);
+      codes[i] = largest == 0 ? uint8_t{0} : dynamic_code(signed_dynamic_map(), (x[i] - s.offset_) * inverse);
   }
   return s;
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/ops/dynamic_map.h"
 
 namespace lorikeet {
 namespace {
@@ -35,33 +36,6 @@ Codebook make_integer(std::string_view name, int bits) {
   std::array<float, 16> values{};
   for (int c = 0; c < (1 << bits); ++c) values[static_cast<size_t>(c)] = static_cast<float>(std::min(c - largest, largest));
   return make_codebook(name, bits, values);
-}
-
-// Points of the dynamic map for one exponent: midpoints of `parts` equal steps from 0.1 to 1. The steps are taken from
-// both ends with one rounding each (a fused multiply-add), the order in which the reference's linspace works.
-void append_dynamic_points(std::array<float, 256>& map, size_t& used, int exponent) {
-  const int parts = 1 << exponent, points = parts + 1;
-  const float start = 0.1f, step = (1.0f - start) / static_cast<float>(parts);
-  const auto boundary = [&](int i) {  // exact in f64, rounded once
-    return i < points / 2 ? static_cast<float>(static_cast<double>(start) + static_cast<double>(step) * i)
-                          : static_cast<float>(1.0 - static_cast<double>(step) * (parts - i));
-  };
-  const std::array<float, 7> powers = {1e-6f, 1e-5f, 1e-4f, 1e-3f, 1e-2f, 1e-1f, 1.0f};
-  for (int i = 0; i < parts; ++i) {
-    const float point = powers[static_cast<size_t>(exponent)] * ((boundary(i) + boundary(i + 1)) / 2.0f);
-    map[used++] = point;
-    map[used++] = -point;
-  }
-}
-
-std::array<float, 256> make_dynamic_map() {
-  std::array<float, 256> map{};
-  size_t used = 0;
-  for (int exponent = 0; exponent < 7; ++exponent) append_dynamic_points(map, used, exponent);
-  map[used++] = 0.0f;
-  map[used++] = 1.0f;
-  std::sort(map.begin(), map.end());
-  return map;
 }
 
 }  // namespace
@@ -104,10 +78,7 @@ const Codebook* find_codebook(std::string_view name) {
   return nullptr;
 }
 
-const std::array<float, 256>& dynamic_map() {
-  static const std::array<float, 256> map = make_dynamic_map();
-  return map;
-}
+const std::array<float, 256>& dynamic_map() { return signed_dynamic_map().values; }
 
 std::shared_ptr<const CodeTables> shared_tables(const Codebook& codebook) {
   const auto make = [](const Codebook& c) {

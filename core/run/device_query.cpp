@@ -1,6 +1,6 @@
 // What this machine offers, under the keys of the contract. GPUs are added by the program, which knows the backends.
 #include "core/base/system.h"
-#include "core/base/threads.h"
+#include "core/base/topology.h"
 #include "core/run/queries.h"
 #include "core/tensor/cpu_level.h"
 
@@ -12,13 +12,17 @@ Json device_information() {
   for (const CpuLevel l : p.available) levels.push_back(std::string(cpu_level_name(l)));
   for (const auto& r : p.refused) refused.push_back(r);
   const CpuLevel used = cpu_level();
+  const Topology topology = read_topology();
   return {{"cpu",
            {{"name", p.model_name},
             {"level", std::string(cpu_level_name(used))},
             {"why", used == p.best ? p.why : "forced"},
             {"levels_available", levels},
             {"compute", fast_compute(used) == ComputeType::bf16 ? "bf16" : "f32"},
-            {"threads", usable_cores()},
+            {"threads", default_threads()},
+            {"cpus", topology.cpus.size()},
+            {"physical_cores", topology.physical()},
+            {"memory_nodes", topology.groups().size()},
             {"bytes", total_memory_bytes()},
             {"available_bytes", available_memory_bytes()}}},
           {"gpus", Json::array()},

@@ -19,6 +19,7 @@ struct Finding {
   std::string fix_key;   // setting that would mend it, with value
   Json fix_value;
 };
+/// Memory. `optimizer` is 0 where its state is paged: then Plan::paged_bytes of disk hold it.
 struct PlanBytes { uint64_t weights = 0, adapter = 0, optimizer = 0, activations = 0, scratch = 0, total = 0; };
 struct Plan {
   PlanBytes bytes;                 // host memory on a CPU run
@@ -28,6 +29,7 @@ struct Plan {
   double seconds = 0;              // 0 = not known yet
   bool seconds_measured = false;
   uint64_t disk_bytes = 0, disk_free_bytes = 0, download_bytes = 0;
+  uint64_t paged_bytes = 0;         // of disk_bytes: the mapped file of a paged optimizer, gone after the run
   int64_t steps = 0, total_tokens = 0, target_tokens = 0, samples = 0, longest = 0, truncated = 0, rows = 0;
   int64_t trainable_parameters = 0, model_parameters = 0;
   double bits_per_weight = 0;

@@ -227,6 +227,7 @@ Json plan_to_json(const Plan& p) {
           {"seconds_measured", p.seconds_measured},
           {"disk_bytes", p.disk_bytes},
           {"disk_free_bytes", p.disk_free_bytes},
+          {"paged_bytes", p.paged_bytes},
           {"download_bytes", p.download_bytes},
           {"probe", p.seconds_measured && p.seconds > 0 ? Json{{"tokens_per_s", static_cast<double>(p.total_tokens) / p.seconds}} : Json()},
           {"steps", p.steps},

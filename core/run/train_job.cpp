@@ -80,6 +80,9 @@ class TrainingJob : public Job {
   }
 
   void refuse_what_cannot_fit() const {
+    if (const auto limit = static_cast<uint64_t>(config_.device.memory_limit); limit > 0 && limit < plan_.bytes.weights)
+      throw ConfigError("device.memory_limit", fmt::format("device.memory_limit: {} cannot hold the weights of this model alone, {} as {}; raise it, or take a smaller "
+                                                           "model or quantization.format", human_bytes(limit), human_bytes(plan_.bytes.weights), config_.quantization.format));
     const auto needed = static_cast<double>(plan_.bytes.total);
     if (needed > kEstimateTolerance * static_cast<double>(plan_.available_bytes))
       throw OutOfMemoryError(fmt::format("the run needs about {}, {} can be used{}; lower data.max_length, training.batch_size or quantization.format",
@@ -277,7 +280,8 @@ class TrainJob final : public TrainingJob {
       throw IoError(path, fmt::format("{}: the run folder cannot be made: {}", printable(path, 180), why));
   }
   void refuse_without_space(const std::string& path) const {
-    const uint64_t needed = 2 * checkpoint_bytes(plan_.trainable_parameters) + kSpareDiskBytes, free = free_disk_bytes(path);
+    const uint64_t state = std::max(plan_.bytes.optimizer, plan_.paged_bytes);
+    const uint64_t needed = 2 * checkpoint_bytes(plan_.trainable_parameters, state) + plan_.paged_bytes + kSpareDiskBytes, free = free_disk_bytes(path);
     if (free < needed)
       throw IoError(path, fmt::format("{}: a run with these settings writes at least {} bytes, {} are free on this disk; nothing was started",
                                       printable(path, 300), needed, free));

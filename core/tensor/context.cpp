@@ -5,8 +5,8 @@
 
 namespace lorikeet {
 
-Context::Context(int threads, DeviceType device)
-    : pool_(std::make_unique<ThreadPool>(threads > 0 ? threads : usable_cores())), device_(device), level_(cpu_level()) {
+Context::Context(int threads, DeviceType device, std::vector<int> cpus)
+    : pool_(std::make_unique<ThreadPool>(threads > 0 ? threads : default_threads(), std::move(cpus))), device_(device), level_(cpu_level()) {
   scratch_.resize(static_cast<size_t>(pool_->threads()) + 1);
   for (auto& slots : scratch_) slots.resize(8);
 }

@@ -12,8 +12,8 @@ namespace lorikeet {
 
 class Context {
  public:
-  /// threads = 0: all usable cores.
-  explicit Context(int threads = 0, DeviceType device = DeviceType::cpu);
+  /// threads = 0: default_threads(). `cpus`: what the threads are pinned to, see ThreadPool.
+  explicit Context(int threads = 0, DeviceType device = DeviceType::cpu, std::vector<int> cpus = {});
   DeviceType device() const { return device_; }
   ThreadPool& pool() { return *pool_; }
   int threads() const { return pool_->threads(); }

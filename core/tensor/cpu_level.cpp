@@ -9,6 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/base/topology.h"
 #include "core/tensor/amx_probe.h"
 #include "core/tensor/bf16_probe.h"
 
@@ -99,6 +100,12 @@ ComputeType fast_compute(CpuLevel level) {
   static const bool pays = bf16_dot_gain() >= kWorthIt;
   return pays ? ComputeType::bf16 : ComputeType::f32;
 }
+
+int default_threads(CpuLevel level) {
+  const Topology t = read_topology();
+  return level == CpuLevel::amx ? t.physical() : t.usable();
+}
+int default_threads() { return default_threads(cpu_level()); }
 
 void force_cpu_level(std::optional<CpuLevel> level) { forced = level; }
 

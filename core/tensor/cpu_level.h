@@ -35,5 +35,9 @@ CpuLevel cpu_level();
 /// finds to pay; else f32.
 ComputeType fast_compute(CpuLevel level);
 void force_cpu_level(std::optional<CpuLevel> level);
+/// Threads where none are asked for. One for each physical core at the amx level, whose tiles two siblings share, so that
+/// a second thread brings nothing; one for each usable CPU at the others, where siblings fill each other's waits.
+int default_threads(CpuLevel level);
+int default_threads();  // at the level used now
 
 }  // namespace lorikeet

@@ -24,7 +24,8 @@ class Tensor {
   static Tensor empty(Shape shape, DType dtype = DType::f32);
   static Tensor zeros(Shape shape, DType dtype = DType::f32);
   template <class T> static Tensor from(const std::vector<T>& values, Shape shape);
-  /// Wraps memory owned by `owner` (for example a mapped file); the tensor must only be read.
+  /// Wraps memory owned by `owner` (for example a mapped file); the tensor must only be read unless
+  /// that memory may be written.
   static Tensor borrow(const void* data, Shape shape, DType dtype, std::shared_ptr<const void> owner);
 
   bool defined() const { return static_cast<bool>(storage_) || data_ != nullptr; }

@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/nn/head_loss.h"
+#include "core/ops/elementwise.h"
 
 namespace lorikeet {
 namespace {
@@ -44,16 +45,56 @@ Trainer::Trainer(Context& cx, Model& model, std::vector<NamedParameter> paramete
                  TrainerOptions options)
     : cx_(cx), model_(model), parameters_(std::move(parameters)), optimizer_(optimizer), options_(options) {}
 
-double Trainer::accumulate_gradients(const TokenBatch& batch, double gradient_scale, uint64_t seed) {
+void Trainer::use_groups(ThreadGroups groups) { groups_ = std::move(groups); }
+
+double Trainer::accumulate_gradients(Context& cx, const TokenBatch& batch, double gradient_scale, uint64_t seed, GradientStore* store) {
   const Targets targets = target_rows(batch);
   if (targets.count() == 0) return 0;  // nothing to learn from: its forward pass would change nothing
-  Tape tape(cx_, true);
+  Tape tape(cx, true, store);
   Var hidden = model_.forward(tape, batch, {.policy = options_.policy, .training = true, .dropout_seed = seed});
   Tensor value = hidden->value;
   Tape::forget(hidden);
-  HeadLoss head = head_loss(cx_, model_.head(), std::move(value), targets, true, gradient_scale);
+  HeadLoss head = head_loss(cx, model_.head(), std::move(value), targets, true, gradient_scale);
   if (std::isfinite(head.loss_sum)) tape.backward(hidden, std::move(head.d_hidden));
   return head.loss_sum;
+}
+
+double Trainer::run_alone(const std::vector<TokenBatch>& micro_batches, double gradient_scale, int64_t step, const std::stop_token& stop) {
+  double loss_sum = 0;
+  for (size_t i = 0; i < micro_batches.size() && std::isfinite(loss_sum); ++i) {
+    const StopScope stoppable(cx_.pool(), stop);
+    loss_sum += accumulate_gradients(cx_, micro_batches[i], gradient_scale, dropout_seed(options_.seed, step, i), nullptr);
+  }
+  return loss_sum;
+}
+
+double Trainer::run_groups(const std::vector<TokenBatch>& micro_batches, double gradient_scale, int64_t step, const std::stop_token& stop) {
+  std::vector<double> losses(micro_batches.size(), 0);
+  std::vector<GradientStore> stores(groups_.size());
+  for (GradientStore& store : stores)
+    for (const NamedParameter& p : parameters_) store.emplace(p.var.get(), Tensor());
+  run_in_groups(groups_, [&](size_t group, Context& cx) {
+    const StopScope stoppable(cx.pool(), stop);
+    for (size_t i = group; i < micro_batches.size(); i += groups_.size()) {
+      losses[i] = accumulate_gradients(cx, micro_batches[i], gradient_scale, dropout_seed(options_.seed, step, i), &stores[group]);
+      if (!std::isfinite(losses[i])) return;
+    }
+  });
+  double loss_sum = 0;
+  for (const double loss : losses) loss_sum += loss;
+  if (std::isfinite(loss_sum)) sum_gradients(stores);
+  return loss_sum;
+}
+
+void Trainer::sum_gradients(std::vector<GradientStore>& stores) {
+  for (const NamedParameter& p : parameters_)
+    for (GradientStore& store : stores) {
+      Tensor& part = store[p.var.get()];
+      if (!part.defined()) continue;
+      if (p.var->grad.defined()) add(cx_, p.var->grad, part, p.var->grad);
+      else p.var->grad = part;
+      part = Tensor();
+    }
 }
 
 StepResult Trainer::train_step(const std::vector<TokenBatch>& micro_batches, double learning_rate, int64_t step,
@@ -66,12 +107,7 @@ StepResult Trainer::train_step(const std::vector<TokenBatch>& micro_batches, dou
   if (result.target_tokens == 0) return result;
   const GradientScope scope(parameters_);
   const double per_token = 1.0 / static_cast<double>(result.target_tokens);
-  double loss_sum = 0;
-  for (size_t i = 0; i < micro_batches.size(); ++i) {
-    const StopScope stoppable(cx_.pool(), stop);
-    loss_sum += accumulate_gradients(micro_batches[i], per_token, dropout_seed(options_.seed, step, i));
-    if (!std::isfinite(loss_sum)) break;
-  }
+  const double loss_sum = groups_.size() > 1 ? run_groups(micro_batches, per_token, step, stop) : run_alone(micro_batches, per_token, step, stop);
   result.loss = loss_sum * per_token;
   result.grad_norm = std::isfinite(loss_sum) ? gradient_norm(parameters_) : std::nan("");
   result.finite = std::isfinite(result.loss) && std::isfinite(result.grad_norm);

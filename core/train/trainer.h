@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/models/model.h"
+#include "core/train/thread_groups.h"
 #include "core/optim/optimizer.h"
 
 namespace lorikeet {
@@ -24,6 +25,10 @@ struct StepResult {
 class Trainer {
  public:
   Trainer(Context& cx, Model& model, std::vector<NamedParameter> parameters, Optimizer& optimizer, TrainerOptions options);
+  /// From now on the micro-batches of a step are dealt to these groups (micro-batch i to group i % groups), which work at
+  /// the same time, each with gradients of its own; those are summed in the order of the groups. Loss and gradients are
+  /// those of one group but for the order of that sum. `cx` goes on serving updates and evaluation.
+  void use_groups(ThreadGroups groups);
   /// One optimizer step over its micro-batches. `step` (from 0) seeds dropout. Throws Interrupted, within an op of the
   /// forward or backward pass, when `stop` is set; the parameters are then unchanged. A step without any target token changes nothing either
   /// (target_tokens = 0, loss 0).
@@ -33,12 +38,17 @@ class Trainer {
 
  private:
   /// Forward and backward of one micro-batch; returns its summed loss. Without gradients when that is not finite.
-  double accumulate_gradients(const TokenBatch& batch, double gradient_scale, uint64_t dropout_seed);
+  double accumulate_gradients(Context& cx, const TokenBatch& batch, double gradient_scale, uint64_t dropout_seed, GradientStore* store);
+  /// All micro-batches of a step; the sum of their losses, not finite as soon as one is not.
+  double run_alone(const std::vector<TokenBatch>& micro_batches, double gradient_scale, int64_t step, const std::stop_token& stop);
+  double run_groups(const std::vector<TokenBatch>& micro_batches, double gradient_scale, int64_t step, const std::stop_token& stop);
+  void sum_gradients(std::vector<GradientStore>& stores);
   Context& cx_;
   Model& model_;
   std::vector<NamedParameter> parameters_;
   Optimizer& optimizer_;
   TrainerOptions options_;
+  ThreadGroups groups_;
 };
 
 }  // namespace lorikeet

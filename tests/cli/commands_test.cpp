@@ -107,6 +107,12 @@ class CommandsTest : public QObject {
     QTest::newRow("level") << QStringList{"device", "--cpu-level", "sse9"} << "sse9";
     QTest::newRow("ids") << QStringList{"detokenize", "--model", "x", "--ids", "1,b"} << "\"b\"";
     QTest::newRow("threads") << QStringList{"device", "--threads", "-1"} << "-1";
+    QTest::newRow("many threads") << QStringList{"device", "--threads", "10000"} << "10000";
+    QTest::newRow("optimizer") << QStringList{"plan", "--set", "optimizer.name=sgd"} << "paged_adamw8bit";
+    const QString model = QString::fromStdString("model.path=" + model_), data = QString::fromStdString("data.train=" + data_), out = QString::fromStdString(scratch_.path("never"));
+    const QStringList train = {"train", "--out", out, "--set", model, "--set", data, "--set", "data.format=tokens", "--set"};
+    QTest::newRow("groups") << (QStringList(train) << "device.numa_groups=3" << "--threads" << "2") << "3 groups cannot be made of 2 threads";
+    QTest::newRow("memory") << (QStringList(train) << "device.memory_limit=1000") << "device.memory_limit: 1.0 kB cannot hold the weights";
   }
   void wrongUsageIsExitTwo() {
     QFETCH(QStringList, arguments);
@@ -119,6 +125,19 @@ class CommandsTest : public QObject {
     QVERIFY2(r.err.find(part.toStdString()) != std::string::npos, r.err.c_str());
     const Json j = parsed(r);
     for (const char* key : {"kind", "message", "file", "where"}) QVERIFY2(j["error"].contains(key), key);
+  }
+  void aLevelOfTheEnvironmentIsChecked() {
+    ::setenv("LORIKEET_CPU_LEVEL", "nonsense", 1);
+    const ProgramResult r = lorikeet_run({"device", "--json"}), forced = lorikeet_run({"device", "--json", "--cpu-level", "scalar"});
+    ::unsetenv("LORIKEET_CPU_LEVEL");
+    QCOMPARE(r.code, 2);
+    QVERIFY2(r.err.find("LORIKEET_CPU_LEVEL=nonsense: known are scalar, avx2, avx512, amx") != std::string::npos, r.err.c_str());
+    QCOMPARE(forced.code, 0);
+  }
+  void threadsZeroMeansDecide() {
+    QCOMPARE(lorikeet_run({"device", "--json", "--threads", "0"}).code, 0);
+    const Json j = parsed(lorikeet_run({"device", "--json"}));
+    for (const char* key : {"cpus", "physical_cores", "memory_nodes"}) QVERIFY2(j["cpu"][key].get<int>() >= 1, key);
   }
   void refusedFilesAreExitThree_data() {
     QTest::addColumn<QByteArray>("name");

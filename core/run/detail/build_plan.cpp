@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "core/base/files.h"
+#include "core/base/scratch_file.h"
 #include "core/base/system.h"
 #include "core/base/text.h"
 #include "core/base/threads.h"
@@ -53,11 +54,15 @@ void add_time(Plan& p, const RunConfig& c, const ModelFacts& model, const BatchF
   p.seconds = rate > 0 ? work / rate : 0;
 }
 
-void add_disk(Plan& p, const RunConfig& c) {
+void add_disk(Plan& p, const RunConfig& c, uint64_t state_bytes) {
   const std::string folder = c.run.folder.empty() ? default_runs_folder() : c.run.folder;
   // The checkpoints kept, the one being written before an older one goes, and the adapter beside them.
-  p.disk_bytes = static_cast<uint64_t>(c.training.keep_checkpoints + 1) * checkpoint_bytes(p.trainable_parameters) +
+  p.disk_bytes = static_cast<uint64_t>(c.training.keep_checkpoints + 1) * checkpoint_bytes(p.trainable_parameters, state_bytes) +
                  static_cast<uint64_t>(p.trainable_parameters) * 4 + static_cast<uint64_t>(p.steps) * 320;
+  if (optimizer_kind(c).paged) p.paged_bytes = state_bytes;
+  p.disk_bytes += p.paged_bytes;
+  if (p.paged_bytes > 0 && is_kept_in_memory(folder))
+    p.findings.push_back(finding("warning", "run.folder", "The runs folder is kept in memory by the system: a paged optimizer saves no memory there."));
   p.disk_free_bytes = free_disk_bytes(folder);
 }
 
@@ -71,7 +76,7 @@ uint64_t memory_for(const RunConfig& c) {
 
 void fill_plan(Plan& p, const RunConfig& given_config, const RunConfig& given, const ModelFacts& model, const DataFacts* data) {
   RunConfig c = given_config;
-  if (c.device.threads == 0) c.device.threads = usable_cores();
+  resolve_threads(c);
   const AdapterSpec spec = adapter_spec_of(c, model.base_name);
   const Method* method = methods().get(c.adapter.method);
   const auto shapes = linear_shapes(model.config);
@@ -105,7 +110,7 @@ void fill_plan(Plan& p, const RunConfig& given_config, const RunConfig& given, c
                    .data_bytes = data ? encoded_bytes(*data) : 0, .policy = CheckpointPolicy::none};
   choose_policy(p, c, q);
   if (p.steps > 0) add_time(p, c, model, batches);
-  add_disk(p, c);
+  add_disk(p, c, optimizer_state_bytes(q));
   add_memory_findings(p.findings, c, p);
   add_disk_findings(p.findings, p, c.training.keep_checkpoints);
 }

@@ -119,20 +119,44 @@ PlanBytes estimate_memory(const MemoryQuestion& q) {
   const uint64_t logits = rows * static_cast<uint64_t>(m.vocab_size) * kFloat;
   PlanBytes b;
   b.weights = weight_size(q.config, q.model).bytes;
-  b.adapter = trainable * kFloat * 2;    // values and gradients
-  b.optimizer = trainable * kFloat * 2;  // two moments
+  // Groups of threads work on micro-batches of their own, each with gradients of its own.
+  const auto groups = static_cast<uint64_t>(std::clamp<int64_t>(q.config.device.numa_groups, 1, std::max<int64_t>(q.batches.most_micro_batches, 1)));
+  b.adapter = trainable * kFloat * (1 + groups);  // values and gradients
+  b.optimizer = optimizer_kind(q.config).paged ? 0 : optimizer_state_bytes(q);
   const bool rounded = compute_type_of(q.config.device.compute, q.config.quantization.format) == ComputeType::bf16;
   const std::vector<int64_t> ranks = ranks_of(q, linear_shapes(m));
-  b.activations = activation_peak(q, ranks, rounded ? 0 : logits, trainable * kFloat);
-  b.scratch = kProgramBytes + (rounded ? bf16_scratch(q, threads, ranks) : f32_scratch(q, threads, logits, rows)) +
+  b.activations = groups * activation_peak(q, ranks, rounded ? 0 : logits, trainable * kFloat);
+  const auto scratch_of = [&](uint64_t n) { return rounded ? bf16_scratch(q, n, ranks) : f32_scratch(q, n, logits, rows); };
+  // The threads of updates and evaluation have scratch beside that of the groups.
+  b.scratch = kProgramBytes + scratch_of(threads) + (groups > 1 ? groups * scratch_of((threads + groups - 1) / groups) : 0) +
               static_cast<uint64_t>(q.model.tokenizer_size) * kTokenizerEntryBytes + q.data_bytes;
   b.total = b.weights + b.adapter + b.optimizer + b.activations + b.scratch;
   return b;
 }
 
-uint64_t checkpoint_bytes(int64_t trainable) {
-  // The adapter once and two moments, all f32, and small files.
-  return static_cast<uint64_t>(trainable) * 3 * kFloat + (64u << 10);
+const OptimizerKind& optimizer_kind(const RunConfig& c) {
+  const OptimizerKind* kind = optimizers().find(c.optimizer.name);
+  return kind ? *kind : optimizers().get("adamw");
+}
+
+uint64_t optimizer_state_bytes(const MemoryQuestion& q) {
+  const OptimizerKind& kind = optimizer_kind(q.config);
+  const AdapterSpec spec = adapter_spec_of(q.config, q.model.base_name);
+  uint64_t bytes = 0;
+  int64_t others = q.trainable;
+  for (const LinearShape& s : q.adapted) {
+    const int64_t rank = rank_and_alpha(spec, s.name).first;
+    for (const int64_t size : {rank * s.columns, s.rows * rank}) {
+      bytes += kind.state_bytes(size);
+      others -= size;
+    }
+  }
+  return bytes + static_cast<uint64_t>(std::max<int64_t>(others, 0)) * 2 * kFloat;
+}
+
+uint64_t checkpoint_bytes(int64_t trainable, uint64_t state_bytes) {
+  // The adapter in f32, the state, and small files.
+  return static_cast<uint64_t>(trainable) * kFloat + state_bytes + (64u << 10);
 }
 
 }  // namespace lorikeet::detail

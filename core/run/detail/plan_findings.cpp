@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/methods/target_match.h"
+#include "core/optim/optimizer.h"
 #include "core/tensor/cpu_level.h"
 
 namespace lorikeet::detail {
@@ -150,7 +151,10 @@ void add_data_findings(std::vector<Finding>& out, const RunConfig& c, int64_t co
 void add_memory_findings(std::vector<Finding>& out, const RunConfig& c, const Plan& p) {
   if (p.fits) return;
   Finding f = finding("warning", "", fmt::format("Needs {}, and {} are free.", human_bytes(p.bytes.total), human_bytes(p.available_bytes)));
-  if (c.training.checkpointing != "auto" && c.training.checkpointing != "full") {
+  if (p.bytes.optimizer > 0 && p.bytes.total - p.bytes.optimizer <= p.available_bytes && optimizers().find("paged_" + c.optimizer.name)) {
+    f.key = "optimizer.name";
+    f = with_fix(f, fmt::format("Keep {} of optimizer state in a file", human_bytes(p.bytes.optimizer)), "optimizer.name", "paged_" + c.optimizer.name);
+  } else if (c.training.checkpointing != "auto" && c.training.checkpointing != "full") {
     f.key = "training.checkpointing";
     f = with_fix(f, "Recompute activations", "training.checkpointing", "full");
   } else if (c.training.batch_size > 1) {

@@ -10,9 +10,11 @@
 #include "core/base/files.h"
 #include "core/base/system.h"
 #include "core/base/text.h"
+#include "core/base/topology.h"
 #include "core/io/adapter_files.h"
 #include "core/io/model_files.h"
 #include "core/run/queries.h"
+#include "core/train/thread_groups.h"
 
 namespace lorikeet::detail {
 namespace {
@@ -36,7 +38,7 @@ void resolve_device(RunConfig& c) {
     throw UnsupportedError("device.kind: training on CUDA is not in this version; use --device cpu or auto");
   c.device.kind = "cpu";
   c.device.compute = compute_type_of(c.device.compute, c.quantization.format) == ComputeType::bf16 ? "bf16" : "f32";
-  if (c.device.threads == 0) c.device.threads = usable_cores();
+  resolve_threads(c);
 }
 
 /// The name of a file or folder without what says nothing, safe as part of a folder name.
@@ -63,6 +65,12 @@ void check_run_name(const std::string& name) {
 const char* settings_place(const std::string& adapter) { return is_gguf_file(adapter) ? "metadata" : "adapter_config.json"; }
 
 }  // namespace
+
+void resolve_threads(RunConfig& c) {
+  if (c.device.threads == 0) c.device.threads = default_threads();
+  if (c.device.numa_groups == 0) c.device.numa_groups = std::clamp<int64_t>(static_cast<int64_t>(read_topology().groups().size()), 1, c.device.threads);
+  check_thread_groups(c.device.numa_groups, c.device.threads);
+}
 
 void check_fields(const RunConfig& config) {
   RunConfig copy = config;

@@ -15,6 +15,8 @@ namespace lorikeet::detail {
 void check_fields(const RunConfig& config);
 /// Throws ConfigError, InputError (model or adapter not found) or UnsupportedError. `given`: dotted keys the user set.
 RunConfig resolve_config(RunConfig config, const std::vector<std::string>& given);
+/// device.threads and device.numa_groups left to the program become numbers. Throws ConfigError for more groups than threads.
+void resolve_threads(RunConfig& config);
 /// Lowers a data.max_length left at its default to the model's context; one that was chosen and is too long throws
 /// ConfigError. Returns a sentence when it changed something.
 std::string fit_to_context(RunConfig& config, const ModelConfig& model);

@@ -9,6 +9,7 @@
 #include "core/base/log.h"
 #include "core/base/system.h"
 #include "core/base/text.h"
+#include "core/base/topology.h"
 #include "core/io/adapter_files.h"
 #include "core/methods/method.h"
 #include "core/run/detail/run_setup.h"
@@ -92,7 +93,10 @@ struct TrainingRun::Machine {
   std::vector<NamedParameter> parameters;
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<Trainer> trainer;
-  Machine(int threads, ComputeType compute) : cx(threads) { cx.set_compute(compute); }
+  Machine(const RunConfig& c, const Topology& topology)
+      : cx(static_cast<int>(c.device.threads), DeviceType::cpu, c.device.pin_threads ? topology.pin_order() : std::vector<int>{}) {
+    cx.set_compute(compute_type_of(c.device.compute, c.quantization.format));
+  }
 };
 
 TrainingRun::TrainingRun(RunFolder& folder, const RunConfig& config, const ModelFiles& files, TrainingData data, CheckpointPolicy policy, PauseGate& pause)
@@ -110,7 +114,8 @@ TrainingRun::TrainingRun(RunFolder& folder, const RunConfig& config, const Model
 TrainingRun::~TrainingRun() = default;
 
 void TrainingRun::load(bool fresh, std::stop_token stop, const JobEvents& events) {
-  machine_ = std::make_unique<Machine>(static_cast<int>(config_.device.threads), compute_type_of(config_.device.compute, config_.quantization.format));
+  const Topology topology = read_topology();
+  machine_ = std::make_unique<Machine>(config_, topology);
   Machine& m = *machine_;
   m.model = load_model(files_, m.cx, {.quantization = config_.quantization.format, .quant = quant_options_of(config_)}, stop,
                        [&](uint64_t done, uint64_t total) {
@@ -124,9 +129,12 @@ void TrainingRun::load(bool fresh, std::stop_token stop, const JobEvents& events
   m.parameters = method->parameters(*m.model);
   if (fresh && !config_.adapter.from.empty()) take_adapter(m.parameters, config_.adapter.from, m.model->config());
   const auto& o = config_.optimizer;
-  m.optimizer = optimizers().get(o.name)(m.parameters, {.beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps, .weight_decay = o.weight_decay});
+  m.optimizer = optimizers().get(o.name).make(
+      m.parameters, {.beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps, .weight_decay = o.weight_decay, .folder = folder_.path()});
   m.trainer = std::make_unique<Trainer>(m.cx, *m.model, m.parameters, *m.optimizer,
                                         TrainerOptions{.max_grad_norm = o.max_grad_norm, .policy = policy_, .seed = static_cast<uint64_t>(config_.training.seed)});
+  if (config_.device.numa_groups > 1)
+    m.trainer->use_groups(make_thread_groups(static_cast<int>(config_.device.numa_groups), m.cx, config_.device.pin_threads, topology));
 }
 
 int64_t TrainingRun::trainable_parameters() const {
@@ -295,6 +303,7 @@ void TrainingRun::save(bool scheduled, const JobEvents& events) {
   folder_.save_checkpoint(state, config_.training.keep_checkpoints,
                           [&](const std::string& folder) { write_adapter(folder + "/adapter", m.spec, m.parameters, m.matched); });
   write_adapter(folder_.path() + "/adapter", m.spec, m.parameters, m.matched);
+  m.optimizer->rest();
   saved_step_ = counters_.step;
   saved_on_schedule_ = scheduled;
   saved_at_ = monotonic_seconds();

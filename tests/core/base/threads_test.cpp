@@ -1,14 +1,41 @@
 #include "core/base/threads.h"
 
+#include <sched.h>
+#include <sys/resource.h>
+
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/base/topology.h"
 #include "tests/support/support.h"
 
 using namespace lorikeet;
+
+namespace {
+
+double processor_seconds() {
+  rusage u{};
+  getrusage(RUSAGE_SELF, &u);
+  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; };
+  return seconds(u.ru_utime) + seconds(u.ru_stime);
+}
+
+/// The CPUs the calling thread may run on.
+std::vector<int> affinity() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  sched_getaffinity(0, sizeof set, &set);
+  std::vector<int> out;
+  for (int i = 0; i < CPU_SETSIZE; ++i)
+    if (CPU_ISSET(i, &set)) out.push_back(i);
+  return out;
+}
+
+}  // namespace
 
 class ThreadsTest : public QObject {
   Q_OBJECT
@@ -55,6 +82,35 @@ class ThreadsTest : public QObject {
     }
     pool.run(8, [&](int64_t, int) { done = 8; });  // the scope has ended
     QCOMPARE(done.load(), 8);
+  }
+  // Workers spin for a moment after a region, then sleep: a pool nobody uses takes no processor time.
+  void anIdlePoolUsesNoTime() {
+    ThreadPool pool(4);
+    pool.run(8, [](int64_t, int) {});
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    const double before = processor_seconds();
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    const double used = processor_seconds() - before;
+    QVERIFY2(used < 0.01, qPrintable(QString("%1 s").arg(used)));
+    std::atomic<int> n{0};  // and wakes when there is work again
+    pool.run(8, [&](int64_t, int) { n++; });
+    QCOMPARE(n.load(), 8);
+  }
+  void workersStayWhereTheyArePinned() {
+    const std::vector<int> order = read_topology().pin_order();
+    const int threads = 3;
+    ThreadPool pool(threads, order);
+    std::atomic<bool> right{true};
+    const auto before = affinity();
+    pool.run(threads, [&](int64_t, int thread) {
+      if (thread > 0 && affinity() != std::vector<int>{order[static_cast<size_t>(thread) % order.size()]}) right = false;
+    });
+    QVERIFY(right.load());
+    QVERIFY(affinity() == before);  // the calling thread is not bound
+    ThreadPool impossible(2, {1 << 20});
+    std::atomic<int> n{0};
+    impossible.run(8, [&](int64_t, int) { n++; });
+    QCOMPARE(n.load(), 8);
   }
   void manyRegionsFromTwoThreads() {
     ThreadPool pool(2);

@@ -76,7 +76,7 @@ class RunConfigTest : public QObject {
       "schedule":{"name":"cosine","warmup_ratio":0.03,"warmup_steps":0},
       "training":{"epochs":1.0,"max_steps":0,"batch_size":1,"gradient_accumulation":8,"seed":42,"checkpointing":"auto",
                   "deterministic":true,"save_every":0,"eval_every":0,"keep_checkpoints":2},
-      "device":{"kind":"auto","compute":"auto","threads":0,"memory_limit":0},
+      "device":{"kind":"auto","compute":"auto","threads":0,"memory_limit":0,"pin_threads":false,"numa_groups":1},
       "run":{"name":"","folder":""}})");
     QCOMPARE(dump_json(config_to_json(RunConfig{}), 1), dump_json(expected, 1));
   }
@@ -227,7 +227,7 @@ class RunConfigTest : public QObject {
   void findsEachFieldByItsKey() {
     QVERIFY(find_field("adapter.rank") != nullptr);
     QVERIFY(find_field("adapter") == nullptr);
-    QCOMPARE(config_fields().size(), size_t{54});
+    QCOMPARE(config_fields().size(), size_t{56});
   }
 };
 

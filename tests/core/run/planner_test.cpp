@@ -149,6 +149,44 @@ class PlannerTest : public QObject {
     QVERIFY2(f && f->fix_value == 1, dump_json(plan_to_json(none)["findings"]).c_str());
   }
 
+  void countsTheStateOfEachOptimizer() {
+    RunConfig c = config_;
+    c.adapter.rank = 128;
+    std::map<std::string, Plan> plans;
+    for (const char* name : {"adamw", "adamw8bit", "paged_adamw", "paged_adamw8bit"}) {
+      c.optimizer.name = name;
+      plans[name] = plan_of(c);
+    }
+    // Factors of 128 times 16, 32 and 64: those of 16 stay in f32, the others take 2 bytes and 8 for each 256 elements.
+    const auto plain = static_cast<uint64_t>(plans["adamw"].trainable_parameters) * 8;
+    const uint64_t small = 4 * 2048, coded = static_cast<uint64_t>(plans["adamw"].trainable_parameters) - small;
+    const uint64_t eight = small * 8 + coded * 2 + coded / 256 * 8;
+    QCOMPARE(plans["adamw"].bytes.optimizer, plain);
+    QCOMPARE(plans["adamw8bit"].bytes.optimizer, eight);
+    for (const char* name : {"adamw", "adamw8bit"}) {
+      const Plan &memory = plans[name], &paged = plans[std::string("paged_") + name];
+      QCOMPARE(paged.bytes.optimizer, uint64_t{0});
+      QCOMPARE(paged.paged_bytes, memory.bytes.optimizer);
+      QCOMPARE(paged.bytes.total + memory.bytes.optimizer, memory.bytes.total);
+      QCOMPARE(paged.disk_bytes, memory.disk_bytes + memory.bytes.optimizer);
+    }
+    QVERIFY(plans["adamw"].disk_bytes > plans["adamw8bit"].disk_bytes);
+  }
+
+  void offersAPagedOptimizerWhereThatFits() {
+    RunConfig c = config_;
+    c.adapter.rank = 512;
+    c.training.checkpointing = "full";
+    const Plan whole = plan_of(c);
+    c.device.memory_limit = static_cast<int64_t>(whole.bytes.total - whole.bytes.optimizer / 2);
+    const Plan tight = plan_of(c);
+    QVERIFY(!tight.fits);
+    const Finding* f = find(tight, "warning", "optimizer.name");
+    QVERIFY2(f && f->fix_value == "paged_adamw", dump_json(plan_to_json(tight)["findings"]).c_str());
+    set_field(c, f->fix_key, f->fix_value);
+    QVERIFY(plan_of(c).fits);
+  }
+
   void saysWhatIsNotKnownYet() {
     const Planner planner;
     const Plan p = planner.plan(config_);

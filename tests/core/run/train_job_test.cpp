@@ -153,6 +153,46 @@ class TrainJobTest : public QObject {
     }
   }
 
+  // Rank 128 makes factors large enough for moments in 8 bits beside some that are not.
+  void everyOptimizerContinuesWithTheSameBytes() {
+    RunConfig c = config_;
+    c.adapter.rank = 128;
+    c.training.max_steps = 8;
+    std::map<std::string, QString> essence;
+    for (const char* name : {"adamw", "adamw8bit", "paged_adamw", "paged_adamw8bit"}) {
+      c.optimizer.name = name;
+      const std::string whole = path(std::string(name) + "-whole"), cut = path(std::string(name) + "-cut");
+      QCOMPARE(make_train_job(c, {}, whole)->run({}, {}), JobOutcome::finished);
+      QCOMPARE(train_until(*make_train_job(c, {}, cut), 5), JobOutcome::cancelled);
+      QCOMPARE(make_resume_job(cut, 0)->run({}, {}), JobOutcome::finished);
+      essence[name] = QString::fromStdString(essence_of_run(whole));
+      QCOMPARE(QString::fromStdString(essence_of_run(cut)), essence[name]);
+    }
+    QCOMPARE(essence["paged_adamw"], essence["adamw"]);
+    QCOMPARE(essence["paged_adamw8bit"], essence["adamw8bit"]);
+    QVERIFY(essence["adamw8bit"] != essence["adamw"]);
+  }
+
+  // Two groups of one thread, pinned: their own bytes, which a cut and continued run has too, and which are near those
+  // of one group.
+  void groupsOfThreadsContinueWithTheSameBytes() {
+    RunConfig c = config_;
+    c.device.threads = 2;
+    c.device.numa_groups = 2;
+    c.device.pin_threads = true;
+    QCOMPARE(make_train_job(c, {}, path("groups"))->run({}, {}), JobOutcome::finished);
+    QCOMPARE(train_until(*make_train_job(c, {}, path("groups-cut")), 5), JobOutcome::cancelled);
+    QCOMPARE(make_resume_job(path("groups-cut"), 0)->run({}, {}), JobOutcome::finished);
+    QCOMPARE(QString::fromStdString(essence_of_run(path("groups-cut"))), QString::fromStdString(essence_of_run(path("groups"))));
+    const auto loss = [&](const std::string& run) { return run_information(run)["result"]["final_loss"].get<double>(); };
+    QVERIFY(std::abs(loss(path("groups")) / loss(calm_) - 1) < 1e-3);
+    c.device.numa_groups = 3;
+    VERIFY_THROWS(make_train_job(c, {}, path("too-many-groups"))->run({}, {}), ConfigError, "3 groups cannot be made of 2 threads");
+    c.device.numa_groups = 0;  // decided once, and written down
+    QCOMPARE(make_train_job(c, {}, path("decided"))->run({}, {}), JobOutcome::finished);
+    QVERIFY(run_information(path("decided"))["config"]["device"]["numa_groups"].get<int64_t>() >= 1);
+  }
+
   void continuesAStopInsideAnEvaluation() {
     std::stop_source stop;
     JobEvents events;
@@ -286,7 +326,7 @@ class TrainJobTest : public QObject {
     QTest::newRow("model") << "model.path=/nowhere/model" << "/nowhere/model" << 3;
     QTest::newRow("data") << "data.train=/nowhere/data.jsonl" << "/nowhere/data.jsonl" << -1;
     QTest::newRow("cuda") << "device.kind=cuda" << "CUDA" << 2;
-    QTest::newRow("optimizer") << "optimizer.name=adamw8bit" << "adamw8bit" << 2;
+    QTest::newRow("optimizer") << "optimizer.name=sgd" << "sgd" << 2;
     QTest::newRow("memory") << "device.memory_limit=1000000" << "memory_limit" << 1;
   }
   void refusesSettingsBeforeAnyWork() {

@@ -40,7 +40,7 @@ class ContextTest : public QObject {
   }
   void defaultsAreTheMachine() {
     Context cx;
-    QCOMPARE(cx.threads(), usable_cores());
+    QCOMPARE(cx.threads(), default_threads());
     QVERIFY(cx.level() == cpu_level());
     QVERIFY(cx.device() == DeviceType::cpu);
     cx.set_level(CpuLevel::scalar);

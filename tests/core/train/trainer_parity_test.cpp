@@ -111,7 +111,7 @@ class TrainerParityTest : public QObject {
   }
   void twentyAdamwSteps() {
     Fixture f(name());
-    const auto optimizer = optimizers().get("adamw")(f.parameters, {0.9, 0.999, 1e-8, f.settings["weight_decay"]});
+    const auto optimizer = optimizers().get("adamw").make(f.parameters, {0.9, 0.999, 1e-8, f.settings["weight_decay"]});
     Trainer trainer(f.cx, *f.model, f.parameters, *optimizer, {f.settings["max_norm"], CheckpointPolicy::full, 1});
     ScheduleSpec schedule{"cosine", f.settings["peak"], f.settings["steps"], 0};
     schedule.warmup_steps = warmup_length(0, f.settings["warmup_ratio"], schedule.total_steps);

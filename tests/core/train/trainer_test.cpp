@@ -33,7 +33,7 @@ struct Bench {
     model = models().get("LlamaForCausalLM")(config, source, {});
     attach_random(*model, 4, 33, DType::f32, dropout);
     parameters = methods().get("lora")->parameters(*model);
-    optimizer = optimizers().get("adamw")(parameters, {});
+    optimizer = optimizers().get("adamw").make(parameters, {});
     trainer = std::make_unique<Trainer>(cx, *model, parameters, *optimizer, options);
   }
   std::vector<Tensor> values() const {
@@ -125,6 +125,71 @@ class TrainerTest : public QObject {
       QCOMPARE(b.grad_norm, a.grad_norm);
     }
     QVERIFY(all_same_bits(first.values(), second.values()));
+  }
+  // Groups deal out the micro-batches: losses are the same numbers, gradients but for the order of a sum of groups, and
+  // with the same groups every bit repeats.
+  void groupsGiveTheSameSteps_data() {
+    QTest::addColumn<int>("groups");
+    QTest::addColumn<int>("threads");
+    QTest::addColumn<bool>("checkpointing");
+    QTest::newRow("two groups") << 2 << 2 << false;
+    QTest::newRow("two groups, checkpointing") << 2 << 2 << true;
+    QTest::newRow("three groups of four threads") << 3 << 4 << false;
+    QTest::newRow("more groups than batches") << 5 << 5 << false;
+  }
+  void groupsGiveTheSameSteps() {
+    QFETCH(int, groups);
+    QFETCH(int, threads);
+    QFETCH(bool, checkpointing);
+    TrainerOptions options;
+    options.policy = checkpointing ? CheckpointPolicy::full : CheckpointPolicy::none;
+    Bench one(1, 0.2, options, "nf4"), many(threads, 0.2, options, "nf4"), again(threads, 0.2, options, "nf4");
+    for (Bench* b : {&many, &again}) b->trainer->use_groups(make_thread_groups(groups, b->cx, false, read_topology()));
+    for (int64_t step = 0; step < 4; ++step) {
+      const StepResult a = one.trainer->train_step(grouped(2), 1e-3, step, {}), b = many.trainer->train_step(grouped(2), 1e-3, step, {}),
+                       c = again.trainer->train_step(grouped(2), 1e-3, step, {});
+      if (step == 0) QCOMPARE(b.loss, a.loss);
+      QVERIFY(std::abs(b.loss / a.loss - 1) < 1e-5);
+      QVERIFY(std::abs(b.grad_norm / a.grad_norm - 1) < 1e-5);
+      QVERIFY(b.target_tokens == a.target_tokens && b.tokens == a.tokens);
+      QCOMPARE(c.loss, b.loss);
+      QCOMPARE(c.grad_norm, b.grad_norm);
+    }
+    QVERIFY(all_same_bits(many.values(), again.values()));
+    const auto wanted = one.values(), got = many.values();
+    for (size_t i = 0; i < wanted.size(); ++i) QVERIFY(max_abs_difference(got[i], wanted[i]) < 2e-5);  // steps of 1e-3
+  }
+  void aGroupThatFailsOrIsStoppedChangesNothing() {
+    Bench bench(2);
+    bench.trainer->use_groups(make_thread_groups(2, bench.cx, true, read_topology()));
+    const auto before = bench.values();
+    std::stop_source stop;
+    stop.request_stop();
+    VERIFY_THROWS(bench.trainer->train_step(grouped(2), 1e-2, 0, stop.get_token()), Interrupted, "stopped");
+    auto batches = grouped(2);
+    batches[3].ids[0] = 1 << 30;  // in the second group
+    VERIFY_THROWS(bench.trainer->train_step(batches, 1e-2, 0, {}), Error, "");
+    QVERIFY(all_same_bits(before, bench.values()));
+    bench.parameters[3].var->value.data<float>()[2] = std::numeric_limits<float>::quiet_NaN();
+    QVERIFY(!bench.trainer->train_step(grouped(2), 1e-2, 0, {}).finite);
+    QCOMPARE(bench.optimizer->steps_done(), int64_t{0});
+    for (const auto& p : bench.parameters) QVERIFY(!p.var->grad.defined());
+  }
+  void groupsShareTheThreads() {
+    Context whole(5);
+    whole.set_compute(ComputeType::bf16);
+    const ThreadGroups groups = make_thread_groups(2, whole, true, read_topology());
+    QCOMPARE(groups[0].cx->threads(), 3);
+    QCOMPARE(groups[1].cx->threads(), 2);
+    QVERIFY(groups[1].cx->unit().compute == ComputeType::bf16 && groups[1].cx->level() == whole.level());
+    QCOMPARE(groups[0].cpus.size(), size_t{3});
+    Topology nodes;  // as many groups as nodes: each has its node's CPUs
+    nodes.cpus = {{0, 0, 0, 0}, {1, 1, 1, 3}};
+    nodes.nodes_with_memory = {0, 3};
+    QVERIFY(make_thread_groups(2, whole, false, nodes)[1].cpus == std::vector<int>{1});
+    QVERIFY(make_thread_groups(3, whole, false, nodes)[1].cpus.empty());
+    VERIFY_THROWS(make_thread_groups(6, whole, false, nodes), ConfigError, "6 groups cannot be made of 5 threads");
+    VERIFY_THROWS(make_thread_groups(0, whole, false, nodes), ConfigError, "device.numa_groups");
   }
   void dropoutChangesWithStepAndSeed() {
     TrainerOptions other;
@@ -253,7 +318,7 @@ class TrainerTest : public QObject {
     spec.target_modules = {"all-linear"};
     methods().get("lora")->attach(*bench.model, spec);
     const auto parameters = methods().get("lora")->parameters(*bench.model);
-    const auto optimizer = optimizers().get("adamw")(parameters, {});
+    const auto optimizer = optimizers().get("adamw").make(parameters, {});
     Trainer trainer(bench.cx, *bench.model, parameters, *optimizer, {});
     // A different first token decides each continuation, so that it can be learnt without error.
     std::vector<TokenBatch> examples;

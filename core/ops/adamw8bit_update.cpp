@@ -1,0 +1,34 @@
+#include "core/ops/adamw8bit_update.h"
+
+#include "core/ops/checks.h"
+
+namespace lorikeet {
+namespace {
+
+void check_operand(const Tensor& t, const char* name, DType dtype, const Shape& shape) {
+  if (t.dtype() != dtype)
+    throw DTypeError(std::string("adamw8bit_update: ") + name + " is " + std::string(dtype_name(t.dtype())) + "; wanted " + std::string(dtype_name(dtype)));
+  ops::check_shape("adamw8bit_update", t, name, shape);
+  if (!t.contiguous()) throw ShapeError(std::string("adamw8bit_update: ") + name + " has gaps between rows");
+}
+
+}  // namespace
+
+KernelSlot<Adamw8bitUpdateFn>& adamw8bit_update_slot() {
+  static KernelSlot<Adamw8bitUpdateFn> slot("adamw8bit_update");
+  return slot;
+}
+
+void adamw8bit_update(Context& cx, const Adamw8bitUpdateArgs& a) {
+  const Shape blocks = {(a.p.size() + kMomentBlock - 1) / kMomentBlock};
+  check_operand(a.p, "p", DType::f32, a.p.shape());
+  check_operand(a.g, "g", DType::f32, a.p.shape());
+  check_operand(a.m_codes, "m_codes", DType::u8, a.p.shape());
+  check_operand(a.v_codes, "v_codes", DType::u8, a.p.shape());
+  check_operand(a.m_absmax, "m_absmax", DType::f32, blocks);
+  check_operand(a.v_absmax, "v_absmax", DType::f32, blocks);
+  if (a.step < 1) throw ShapeError("adamw8bit_update: step " + std::to_string(a.step) + "; steps count from 1");
+  adamw8bit_update_slot().get(cx.device())(cx, a);
+}
+
+}  // namespace lorikeet

@@ -1,0 +1,27 @@
+/// AdamW update of one tensor whose moments are held in 8 bits: blocks of 256 elements with an f32 maximum each, first
+/// moments coded by the signed dynamic map, second ones by the unsigned one (Dettmers et al. 2022, arXiv:2110.02861).
+/// Moments are decoded, updated in f32, used for the step, and coded again; formula of the step: adamw_update.h.
+/// Codes and maxima are bit-equal to those of bitsandbytes 0.50 on a CPU and the same on every CPU level; parameters
+/// differ from its by the square root, which is correctly rounded here.
+#pragma once
+#include "core/tensor/context.h"
+#include "core/tensor/kernel_slot.h"
+
+namespace lorikeet {
+
+constexpr int64_t kMomentBlock = 256;
+
+struct Adamw8bitUpdateArgs {
+  Tensor& p; const Tensor& g;                  // same shape, f32
+  Tensor& m_codes; Tensor& v_codes;            // shape of p, u8
+  Tensor& m_absmax; Tensor& v_absmax;          // [ceil(size / 256)], f32
+  double grad_scale;                           // multiplies g first (clipping)
+  double learning_rate, beta1, beta2, eps, weight_decay;
+  int64_t step;                                // t, from 1
+};
+/// Throws ShapeError, DTypeError, UnsupportedError. Finite gradients are the caller's duty.
+void adamw8bit_update(Context& cx, const Adamw8bitUpdateArgs& a);
+using Adamw8bitUpdateFn = void (*)(Context&, const Adamw8bitUpdateArgs&);
+KernelSlot<Adamw8bitUpdateFn>& adamw8bit_update_slot();
+
+}  // namespace lorikeet
