@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/ops/dropout.h"
+#include "core/ops/gemm.h"
 #include "core/ops/panels.h"
 #include "core/ops/row_kernels.h"
 
@@ -42,15 +43,12 @@ void stretch(Context& cx, const AdaptedLinearArgs& a, int64_t row, int64_t count
   const int64_t tokens = a.x.rows(), rank = a.a ? a.a->dim(0) : 0;
   const FewRows few{a.x.data<float>(), a.x.row_stride(), tokens, a.y.data<float>() + row, a.y.row_stride()};
   if (!a.w.multiply_few(cx.level(), row, count, few)) decoded_stretch(cx, a, row, count, thread);
-  const RowKernels& k = row_kernels(cx.level());
-  const auto scale = static_cast<float>(a.scale);
-  for (int64_t t = 0; t < tokens; ++t) {
-    float* y = a.y.row<float>(t);
-    if (a.a)
-      for (int64_t r = row; r < row + count; ++r) y[r] += scale * k.dot(a.h->row<float>(t), a.b->data<float>() + r * rank, rank);
-    if (a.bias)
-      for (int64_t r = row; r < row + count; ++r) y[r] += a.bias->data<float>()[r];
-  }
+  if (a.a)  // so short a sum has one order, whatever the number of tokens
+    gemm<float>(CpuUnit(cx.level()), false, true, tokens, count, rank, static_cast<float>(a.scale), a.h->data<float>(), a.h->row_stride(), a.b->data<float>() + row * rank, rank, 1,
+                a.y.data<float>() + row, a.y.row_stride());
+  if (!a.bias) return;
+  for (int64_t t = 0; t < tokens; ++t)
+    for (int64_t r = row; r < row + count; ++r) a.y.row<float>(t)[r] += a.bias->data<float>()[r];
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ struct Generated {
 };
 /// kv_cache: auto | f32 | bf16 | int8, what keys and values are kept in; auto: bf16 when computing in bf16, else f32.
 struct ChatModelRequest {
-  std::string model, adapter, quant = "keep";
+  std::string model, adapter = "", quant = "keep";
   int64_t threads = 0;
   std::string compute = "auto", kv_cache = "auto";
 };
