@@ -10,6 +10,7 @@ using Vec = __m256;
 using Int = __m256i;
 constexpr int kLanes = 8, kParts = 4, kMostTokens = 2;
 
+inline float half_at(const uint8_t* p) { return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(p[0] | (p[1] << 8)))); }
 inline Vec zero() { return _mm256_setzero_ps(); }
 inline Vec load(const float* p) { return _mm256_loadu_ps(p); }
 inline Vec broadcast(float v) { return _mm256_set1_ps(v); }
@@ -40,6 +41,16 @@ inline void load_even_odd(const float* x, Vec& even, Vec& odd) {
   const auto in_order = [](Vec v) { return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(v), 0xD8)); };
   even = in_order(_mm256_shuffle_ps(a, b, 0x88));
   odd = in_order(_mm256_shuffle_ps(a, b, 0xDD));
+}
+
+void scales_of_q41(const uint8_t* p, int64_t blocks, float* scales, float* minima) {
+  for (int64_t b = 0; b < blocks; ++b) {
+    int both;
+    __builtin_memcpy(&both, p + b * 20, 4);
+    const __m128 two = _mm_cvtph_ps(_mm_cvtsi32_si128(both));
+    scales[b] = _mm_cvtss_f32(two);
+    minima[b] = _mm_cvtss_f32(_mm_movehdup_ps(two));
+  }
 }
 
 // A 16-entry lookup as two 8-entry ones, chosen by bit 3 of the code.

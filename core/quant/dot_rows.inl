@@ -1,9 +1,7 @@
 // The loops over rows and tokens, and how each format decodes a segment of 32 elements into registers. Included by
-// dot_<level>.cpp inside its own unnamed namespace, which defines before: Vec (kLanes f32), Int (kLanes i32), kParts
+// dot_<level>.cpp inside its own unnamed namespace, which defines before: half_at, scales_of_q41, Vec (kLanes f32), Int (kLanes i32), kParts
 // vectors a segment, kMostTokens, zero, load, broadcast, fma, mul, add, total, bytes, signed_bytes, high_nibble,
 // to_float, halves, bfloats, load_even_odd, and the 4-bit decoders Line and Table.
-
-inline float half_at(const uint8_t* p) { return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(p[0] | (p[1] << 8)))); }
 
 // How the activations of a segment lie in registers: in order, or even elements before odd ones.
 struct InOrder {
@@ -62,6 +60,17 @@ struct Q41Row : InOrder {
     __builtin_memcpy(&both, p, 4);
     const __m128 scale_and_minimum = _mm_cvtph_ps(_mm_cvtsi32_si128(static_cast<int>(both)));
     halves_of_bytes(p + 4, Line(first_lane(scale_and_minimum), 0.0f, first_lane(_mm_movehdup_ps(scale_and_minimum))), w);
+  }
+};
+
+// The same with scales and minima taken out of the blocks beforehand: broadcasting them from memory costs no shuffle.
+struct Q41PreparedRow : InOrder {
+  const uint8_t* codes;
+  const float *scales, *minima;
+  Q41PreparedRow(const DotRun& r, int64_t row)
+      : codes(r.codes + row * r.row_bytes), scales(r.scales + row * (r.columns / kDotSegment)), minima(r.table + row * (r.columns / kDotSegment)) {}
+  void decode(int64_t segment, Vec* w) const {
+    halves_of_bytes(codes + segment * 20 + 4, Line(broadcast(scales[segment]), 0.0f, broadcast(minima[segment])), w);
   }
 };
 
@@ -197,9 +206,26 @@ void dot_rows(const DotRun& r) {
   }
 }
 
+void dot_q41(const DotRun& r) {
+  constexpr int64_t kMost = 1024;  // blocks prepared at a time, on the stack
+  const int64_t segments = r.columns / kDotSegment;
+  if (segments * 4 > kMost) return dot_rows<Q41Row>(r);
+  alignas(64) float scales[kMost], minima[kMost];
+  for (int64_t row = 0; row < r.rows; row += 4) {
+    DotRun four = r;
+    four.codes += row * r.row_bytes;
+    four.y += row;
+    four.rows = r.rows - row < 4 ? r.rows - row : 4;
+    scales_of_q41(four.codes, four.rows * segments, scales, minima);
+    four.scales = scales;
+    four.table = minima;
+    dot_rows<Q41PreparedRow>(four);
+  }
+}
+
 // Indexed by ggml type id.
 #define LORIKEET_DOT_KERNELS                                                                                            \
-  {dot_rows<F32Row>, dot_rows<F16Row>, dot_rows<Q40Row>,   dot_rows<Q41Row>, nullptr, nullptr, nullptr, nullptr,        \
+  {dot_rows<F32Row>, dot_rows<F16Row>, dot_rows<Q40Row>,   dot_q41,          nullptr, nullptr, nullptr, nullptr,        \
    dot_rows<Q80Row>, nullptr,          nullptr,            nullptr,          dot_rows<Q4KRow>, nullptr, dot_rows<Q6KRow>, \
    nullptr,          nullptr,          nullptr,            nullptr,          nullptr, dot_rows<Iq4NlRow>, nullptr,       \
    nullptr,          nullptr,          nullptr,            nullptr,          nullptr, nullptr, nullptr, nullptr,         \
