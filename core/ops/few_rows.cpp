@@ -39,13 +39,22 @@ void decoded_stretch(Context& cx, const AdaptedLinearArgs& a, int64_t row, int64
   }
 }
 
+// y += scale * h B^T. The product is made from zero and then added, so that an element's bits do not depend on where its
+// tile starts or ends.
+void adapter_out(Context& cx, const AdaptedLinearArgs& a, int64_t row, int64_t count, int thread) {
+  const int64_t tokens = a.x.rows(), rank = a.a->dim(0);
+  auto* part = static_cast<float*>(cx.scratch(thread, 1, static_cast<size_t>(tokens * count) * sizeof(float)));
+  gemm<float>(CpuUnit(cx.level()), false, true, tokens, count, rank, static_cast<float>(a.scale), a.h->data<float>(), a.h->row_stride(), a.b->data<float>() + row * rank, rank, 0, part,
+              count);
+  for (int64_t t = 0; t < tokens; ++t)
+    for (int64_t r = 0; r < count; ++r) a.y.row<float>(t)[row + r] += part[t * count + r];
+}
+
 void stretch(Context& cx, const AdaptedLinearArgs& a, int64_t row, int64_t count, int thread) {
-  const int64_t tokens = a.x.rows(), rank = a.a ? a.a->dim(0) : 0;
+  const int64_t tokens = a.x.rows();
   const FewRows few{a.x.data<float>(), a.x.row_stride(), tokens, a.y.data<float>() + row, a.y.row_stride()};
   if (!a.w.multiply_few(cx.level(), row, count, few)) decoded_stretch(cx, a, row, count, thread);
-  if (a.a)  // so short a sum has one order, whatever the number of tokens
-    gemm<float>(CpuUnit(cx.level()), false, true, tokens, count, rank, static_cast<float>(a.scale), a.h->data<float>(), a.h->row_stride(), a.b->data<float>() + row * rank, rank, 1,
-                a.y.data<float>() + row, a.y.row_stride());
+  if (a.a) adapter_out(cx, a, row, count, thread);
   if (!a.bias) return;
   for (int64_t t = 0; t < tokens; ++t)
     for (int64_t r = row; r < row + count; ++r) a.y.row<float>(t)[r] += a.bias->data<float>()[r];

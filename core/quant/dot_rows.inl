@@ -191,11 +191,21 @@ void rows_of(const DotRun& r, int64_t row, int64_t count, int64_t token) {
   }
 }
 
+// Asks for the rows after next. Four short rows read side by side look like no stream to the hardware, which then fetches
+// nothing ahead (measured: a quarter of the speed on rows of 612 bytes); long rows it follows by itself.
+inline void fetch_ahead(const DotRun& r, int64_t row) {
+  constexpr int64_t kMostBytes = 8192, kLine = 64;
+  if (4 * r.row_bytes > kMostBytes) return;
+  const auto ahead = reinterpret_cast<uintptr_t>(r.codes) + static_cast<uintptr_t>((row + 8) * r.row_bytes);
+  for (int64_t at = 0; at < 4 * r.row_bytes; at += kLine) _mm_prefetch(reinterpret_cast<const char*>(ahead + static_cast<uintptr_t>(at)), _MM_HINT_T0);
+}
+
 // Four rows at a time, so that the activations are loaded once for them; their codes stay in the L1 cache for all tokens.
 template <class Row>
 void dot_rows(const DotRun& r) {
   for (int64_t row = 0; row < r.rows; row += 4) {
     const int64_t count = r.rows - row < 4 ? r.rows - row : 4;
+    fetch_ahead(r, row);
     int64_t token = 0;
     for (; token + kMostTokens <= r.tokens; token += kMostTokens) rows_of<Row, kMostTokens>(r, row, count, token);
     if (kMostTokens > 2 && token + 2 <= r.tokens) {
