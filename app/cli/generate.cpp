@@ -18,8 +18,9 @@ struct Arguments {
   bool chat = false;
 };
 
-Json generated_json(const Generated& g) {
-  return {{"text", g.text}, {"ids", g.ids}, {"stop_reason", g.stop_reason}, {"tokens_per_s", g.tokens_per_s}, {"prompt_tokens", g.prompt_tokens}};
+Json generated_json(const Generated& g, const std::string& kv_cache) {
+  return {{"text", g.text}, {"ids", g.ids}, {"stop_reason", g.stop_reason}, {"tokens_per_s", g.tokens_per_s}, {"prompt_tokens", g.prompt_tokens},
+          {"prompt_tokens_per_s", g.prompt_tokens_per_s}, {"kv_cache", kv_cache}, {"kv_bytes", g.kv_bytes}};
 }
 
 // A conversation on stdin and stdout: one line a turn, an empty line or the end of the input ends it.
@@ -57,8 +58,8 @@ int generate(const Cli& cli, Arguments a) {
   };
   const Generated g = a.messages.empty() ? model.complete(a.prompt, a.sampling, cli.stop(), show)
                                          : model.answer(messages, a.sampling, cli.stop(), show);
-  cli.print(generated_json(g), "\n");
-  cli.note(fmt::format("{} tokens, {:.1f} tokens/s, ended by {}", g.ids.size(), g.tokens_per_s, g.stop_reason));
+  cli.print(generated_json(g, model.kv_cache()), "\n");
+  cli.note(fmt::format("{} tokens, {:.1f} tokens/s (prompt: {} at {:.0f} tokens/s), ended by {}", g.ids.size(), g.tokens_per_s, g.prompt_tokens, g.prompt_tokens_per_s, g.stop_reason));
   return g.stop_reason == "cancelled" ? kExitInterrupted : kExitDone;
 }
 
@@ -71,6 +72,7 @@ void add_generate(CLI::App& app, Cli& cli) {
   c->add_option("--model", a->model.model, "model; empty: the adapter's base, else the default model");
   c->add_option("--adapter", a->model.adapter, "PEFT folder, GGUF adapter, run folder or checkpoint");
   c->add_option("--quant", a->model.quant, "weight format to compute with (keep: as stored)");
+  c->add_option("--kv-cache", a->model.kv_cache, "what keys and values are kept in (auto: bf16 when computing in bf16, else f32)")->check(CLI::IsMember(kv_cache_names()));
   c->add_option("--prompt", a->prompt, "text to continue");
   c->add_option("--messages", a->messages, "JSON file with messages to answer");
   c->add_flag("--chat", a->chat, "a conversation on the terminal");

@@ -9,7 +9,9 @@
 #include "core/base/error.h"
 #include "core/models/llama_block.h"
 #include "core/nn/layers.h"
+#include "core/ops/attention_step.h"
 #include "core/ops/elementwise.h"
+#include "core/ops/few_rows.h"
 
 namespace lorikeet {
 namespace {
@@ -95,6 +97,8 @@ class Llama final : public Model {
   Tensor forward_cached(Context& cx, const std::vector<std::vector<int32_t>>& ids,
                         const std::vector<KvCache*>& caches) override {
     const NewTokens fresh = gather_new_tokens(ids, caches);
+    // Many steps go in groups that the linears take row by row (ops/few_rows.h): the same bits as one by one.
+    if (fresh.ids.size() == ids.size() && ids.size() > static_cast<size_t>(ops::kMostFewRows)) return steps_in_groups(cx, ids, caches);
     const BlockInputs in = block_inputs(fresh.positions, false, 0);
     Tape tape(cx, false);
     Var x = embedding(tape, *embedding_, index_tensor(fresh.ids), norm_.dtype());
@@ -110,12 +114,14 @@ class Llama final : public Model {
     return rms_norm(tape, make_leaf(last, false), norm_, config_.norm_eps, {norm_.dtype()})->value;
   }
 
-  KvCache make_cache(int64_t capacity) const override {
+  using Model::make_cache;
+  KvCache make_cache(int64_t capacity, DType type) const override {
     KvCache cache;
     cache.capacity = capacity;
+    if (norm_.dtype() == DType::f64) type = DType::f64;
     for (size_t layer = 0; layer < blocks_.size(); ++layer) {
-      cache.keys.push_back(Tensor::empty({capacity, config_.kv_heads * config_.head_dim}, norm_.dtype()));
-      cache.values.push_back(Tensor::empty({capacity, config_.kv_heads * config_.head_dim}, norm_.dtype()));
+      cache.keys.push_back(KvStore::make(capacity, config_.kv_heads, config_.head_dim, type));
+      cache.values.push_back(KvStore::make(capacity, config_.kv_heads, config_.head_dim, type));
     }
     return cache;
   }
@@ -152,29 +158,50 @@ class Llama final : public Model {
     const int64_t needed = *std::max_element(positions.begin(), positions.end()) + 1;
     const std::lock_guard lock(cos_sin_mutex_);  // several groups of threads may go forward at once
     if (!cos_sin_.defined() || cos_sin_.dim(0) < needed) {
-      // Generation asks for one more position each time; steps of 256 keep that from rebuilding the table.
-      cos_sin_ = rope_table(config_, (needed + 255) / 256 * 256, norm_.dtype());
+      // Generation asks for one more position each time; doubling keeps that from rebuilding the table over and over.
+      const int64_t had = cos_sin_.defined() ? cos_sin_.dim(0) : 0;
+      cos_sin_ = rope_table(config_, std::max((needed + 255) / 256 * 256, 2 * had), norm_.dtype());
     }
     return {index_tensor(positions), cos_sin_, training, dropout_seed, norm_.dtype(), CheckpointPolicy::none};
   }
 
+  Tensor steps_in_groups(Context& cx, const std::vector<std::vector<int32_t>>& ids, const std::vector<KvCache*>& caches) {
+    Tensor out = Tensor::empty({static_cast<int64_t>(ids.size()), config_.hidden_size}, norm_.dtype());
+    for (size_t begin = 0; begin < ids.size(); begin += ops::kMostFewRows) {
+      const auto end = std::min(ids.size(), begin + ops::kMostFewRows);
+      const auto part = [&](const auto& all) {
+        return std::remove_cvref_t<decltype(all)>(all.begin() + static_cast<std::ptrdiff_t>(begin), all.begin() + static_cast<std::ptrdiff_t>(end));
+      };
+      out.slice(static_cast<int64_t>(begin), static_cast<int64_t>(end)).copy_from(forward_cached(cx, part(ids), part(caches)));
+    }
+    return out;
+  }
+
+  // Keys and values go into the caches first; then single tokens are attended together, prompts one by one.
   Var attend_caches(Tape& tape, size_t layer, const std::vector<std::vector<int32_t>>& ids, const NewTokens& fresh,
                     const std::vector<KvCache*>& caches, const Var& q, const Var& k, const Var& v) const {
     Tensor o = Tensor::empty(q->value.shape(), q->value.dtype());
+    std::vector<AttentionStepText> steps;
     for (size_t i = 0; i < ids.size(); ++i) {
-      KvCache& cache = *caches[i];
-      const int64_t begin = fresh.begin[i], end = begin + static_cast<int64_t>(ids[i].size());
-      const int64_t past = cache.length, total = past + end - begin;
-      cache.keys[layer].slice(past, total).copy_from(k->value.slice(begin, end));
-      cache.values[layer].slice(past, total).copy_from(v->value.slice(begin, end));
+      KvStore &keys = caches[i]->keys[layer], &values = caches[i]->values[layer];
+      const int64_t begin = fresh.begin[i], end = begin + static_cast<int64_t>(ids[i].size()), past = caches[i]->length;
+      kv_append(keys, past, k->value.slice(begin, end));
+      kv_append(values, past, v->value.slice(begin, end));
+      if (end - begin == 1 && o.dtype() == DType::f32) {
+        steps.push_back({begin, &keys, &values, past + 1});
+        continue;
+      }
+      Context& cx = tape.context();
+      const bool wide = o.dtype() == DType::f64;
       Tensor part = o.slice(begin, end);
-      attention_cached(tape.context(), {.q = q->value.slice(begin, end),
-                                        .keys = cache.keys[layer],
-                                        .values = cache.values[layer],
-                                        .o = part,
-                                        .past = past,
-                                        .shape = attention_shape()});
+      attention_cached(cx, {.q = q->value.slice(begin, end),
+                            .keys = wide ? keys.rows : kv_rows_f32(cx, keys, past + end - begin),
+                            .values = wide ? values.rows : kv_rows_f32(cx, values, past + end - begin),
+                            .o = part,
+                            .past = past,
+                            .shape = attention_shape()});
     }
+    if (!steps.empty()) attention_step(tape.context(), {.q = q->value, .texts = steps, .o = o, .shape = attention_shape()});
     return tape.make(o, {});
   }
 

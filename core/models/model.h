@@ -13,6 +13,7 @@
 #include "core/nn/head_loss.h"
 #include "core/nn/linear.h"
 #include "core/ops/frozen_weight.h"
+#include "core/ops/kv_store.h"
 
 namespace lorikeet {
 
@@ -53,10 +54,11 @@ struct ForwardOptions {
   uint64_t dropout_seed = 0; // seed and counter of the step: masks are f(seed, layer, element)
 };
 
-/// Keys and values of one sequence for generation, [capacity, kv_heads * head_dim] f32 a layer.
+/// Keys and values of one sequence for generation, one store a layer.
 struct KvCache {
-  std::vector<Tensor> keys, values;
+  std::vector<KvStore> keys, values;
   int64_t length = 0, capacity = 0;
+  uint64_t bytes() const;
 };
 
 class Model {
@@ -66,9 +68,12 @@ class Model {
   /// Final hidden states after the last norm, [T, C].
   virtual Var forward(Tape& tape, const TokenBatch& batch, const ForwardOptions& options) = 0;
   /// Next positions of several sequences at once without a tape: ids[i] are appended to caches[i].
-  /// Returns the final hidden state of the last token of each sequence, [sequences, C].
+  /// Returns the final hidden state of the last token of each sequence, [sequences, C]. A sequence that gets one token
+  /// has the same bits whatever sequences stand beside it, as long as they too get one token each.
   virtual Tensor forward_cached(Context& cx, const std::vector<std::vector<int32_t>>& ids, const std::vector<KvCache*>& caches) = 0;
-  virtual KvCache make_cache(int64_t capacity) const = 0;
+  /// `type` f32, bf16 or i8: what keys and values are rounded to (a model that computes in f64 keeps f64).
+  virtual KvCache make_cache(int64_t capacity, DType type) const = 0;
+  KvCache make_cache(int64_t capacity) const { return make_cache(capacity, DType::f32); }
   /// The output head [V, C]: lm_head or the tied embedding.
   virtual const FrozenWeight& head() const = 0;
   /// All linear layers of the blocks in order of their names in the file; methods attach adapters to them.

@@ -41,6 +41,13 @@ Targets target_rows(const TokenBatch& batch) {
   return out;
 }
 
+uint64_t KvCache::bytes() const {
+  uint64_t sum = 0;
+  for (const auto* stores : {&keys, &values})
+    for (const KvStore& s : *stores) sum += s.bytes();
+  return sum;
+}
+
 int64_t TokenBatch::target_tokens() const { return target_rows(*this).count(); }
 
 Tensor logits_of(Context& cx, const Model& model, const Tensor& hidden) {

@@ -4,6 +4,7 @@
 
 #include "core/ops/cpu_twins.h"
 #include "core/ops/dropout.h"
+#include "core/ops/few_rows.h"
 #include "core/ops/gemm.h"
 #include "core/ops/panels.h"
 #include "core/ops/row_kernels.h"
@@ -15,7 +16,6 @@ using ops::decoded_rows;
 constexpr int64_t kTokens = 64;        // rows of x a task where tokens are split
 constexpr int64_t kColumns = 192;      // columns a task where columns are split
 constexpr int64_t kTokenBlock = 256;   // rows of dx a task
-constexpr int64_t kFewTokens = 4;      // up to here dot products beat the packing of a GEMM
 constexpr int64_t kSharedBytes = 8 << 20;  // decoded weight shared by all threads in the backward pass
 
 template <class T>
@@ -28,19 +28,10 @@ Tensor dropped(Context& cx, const Tensor& x, double p, uint64_t seed) {
   return y;
 }
 
-// y[:, rows of the panel] for few tokens: one dot product per element.
-void few_tokens(Context& cx, const AdaptedLinearArgs& a, const float* panel, int64_t row, int64_t count) {
-  const RowKernels& k = row_kernels(cx.level());
-  for (int64_t r = 0; r < count; ++r)
-    for (int64_t t = 0; t < a.x.rows(); ++t) a.y.row<float>(t)[row + r] = k.dot(a.x.row<float>(t), panel + r * a.w.columns(), a.w.columns());
-}
-
 template <class T>
 void base_panel(Context& cx, const AdaptedLinearArgs& a, int64_t row, int64_t count, int thread) {
   const int64_t in = a.w.columns();
   const T* panel = decoded_rows<T>(cx, thread, a.w, row, count);
-  if constexpr (std::is_same_v<T, float>)
-    if (a.x.rows() <= kFewTokens) return few_tokens(cx, a, panel, row, count);
   gemm<T>(cx.unit(), false, true, a.x.rows(), count, in, 1, a.x.data<T>(), a.x.row_stride(), panel, in, 0, a.y.data<T>() + row, a.y.row_stride());
 }
 
@@ -134,6 +125,7 @@ void adapter_backward(Context& cx, const AdaptedLinearBackwardArgs& a) {
 
 void adapted_linear_cpu(Context& cx, const AdaptedLinearArgs& a) {
   if (a.x.dtype() == DType::bf16) return adapted_linear_bf16(cx, a);
+  if (a.x.dtype() == DType::f32 && a.x.rows() <= ops::kMostFewRows) return ops::adapted_linear_few_rows(cx, a);
   ops::by_type(a.x.dtype(), [&](auto t) { forward<decltype(t)>(cx, a); });
 }
 

@@ -14,6 +14,7 @@ void register_cpu_kernels() {
   attention_slot().set(cpu, &attention_cpu);
   attention_backward_slot().set(cpu, &attention_backward_cpu);
   attention_cached_slot().set(cpu, &attention_cached_cpu);
+  attention_step_slot().set(cpu, &attention_step_cpu);
   swiglu_slot().set(cpu, &swiglu_cpu);
   swiglu_backward_slot().set(cpu, &swiglu_backward_cpu);
   adapted_linear_slot().set(cpu, &adapted_linear_cpu);

@@ -4,6 +4,7 @@
 #include "core/ops/adamw_update.h"
 #include "core/ops/adapted_linear.h"
 #include "core/ops/attention.h"
+#include "core/ops/attention_step.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/embedding.h"
 #include "core/ops/linear_cross_entropy.h"
@@ -20,6 +21,7 @@ void rope_cpu(Context&, const RopeArgs&);
 void attention_cpu(Context&, const AttentionArgs&);
 void attention_backward_cpu(Context&, const AttentionBackwardArgs&);
 void attention_cached_cpu(Context&, const AttentionCachedArgs&);
+void attention_step_cpu(Context&, const AttentionStepArgs&);
 void swiglu_cpu(Context&, const SwigluArgs&);
 void swiglu_backward_cpu(Context&, const SwigluBackwardArgs&);
 void adapted_linear_cpu(Context&, const AdaptedLinearArgs&);

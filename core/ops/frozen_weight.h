@@ -9,6 +9,16 @@
 
 namespace lorikeet {
 
+enum class CpuLevel;
+
+/// Few rows of activations against rows of a weight: y[t * y_stride + r] = x[t] . W[row + r], all in f32.
+struct FewRows {
+  const float* x;
+  int64_t x_stride, tokens;
+  float* y;
+  int64_t y_stride;
+};
+
 class FrozenWeight {
  public:
   virtual ~FrozenWeight() = default;
@@ -23,6 +33,11 @@ class FrozenWeight {
   virtual void decode_rows(int64_t row, int64_t count, float* out, int64_t out_stride) const = 0;
   /// Non-null when the rows are plain contiguous f32 and need no decoding.
   virtual const float* plain_f32() const { return nullptr; }
+  /// Multiplies rows [row, row + count) straight from their stored form, without a decoded copy in memory; false when
+  /// there is no such kernel for this format, width and level (then decode_rows serves). Weights are decoded to the
+  /// same values as decode_rows gives, and a sum's order depends on the width and the level alone: a token's result is
+  /// the same bits whatever stands beside it. Thread-safe, allocates nothing.
+  virtual bool multiply_few(CpuLevel, int64_t /*row*/, int64_t /*count*/, const FewRows&) const { return false; }
 
  protected:
   FrozenWeight(int64_t rows, int64_t columns) : rows_(rows), columns_(columns) {}

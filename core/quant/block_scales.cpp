@@ -118,9 +118,12 @@ const float* BlockScales::decode(int64_t first, int64_t count, const CodeTables&
   if (!nested()) return absmax_.data<float>() + first;
   const uint8_t* codes = codes_.data<uint8_t>() + first;
   const float* maxima = group_maxima_.data<float>();
-  for (int64_t i = 0; i < count; ++i) {
-    const float difference = tables.map[codes[i]] * maxima[(first + i) / group_];
-    buffer[i] = difference + offset_;
+  for (int64_t i = 0; i < count;) {  // group by group: a division a scale would cost more than the rest
+    const int64_t group = (first + i) / group_, end = std::min(count, (group + 1) * group_ - first);
+    for (const float maximum = maxima[group]; i < end; ++i) {
+      const float difference = tables.map[codes[i]] * maximum;
+      buffer[i] = difference + offset_;
+    }
   }
   return buffer;
 }

@@ -7,12 +7,14 @@
 #include <limits>
 
 #include "core/quant/decode_kernels.h"
+#include "core/quant/dot_kernels.h"
 #include "core/tensor/cpu_level.h"
 
 namespace lorikeet {
 namespace {
 
 constexpr int64_t kScaleBatch = 64;      // block scales decoded at a time, on the stack
+constexpr int64_t kSegmentScales = 2048; // scales of a group of rows in multiply_few, on the stack
 constexpr int64_t kCheckBlock = 1 << 16; // elements a thread checks at a time
 
 using CodeKernel = void (*)(const CodeRun&);
@@ -77,6 +79,33 @@ void CodedWeight::decode_inside_block(const DecodeKernels& k, int64_t first, int
   for (; count > 0 && first % unit != 0; ++first, --count)
     *out++ = tables_->values[code_at(codes, bits_, first)] * scale;
   if (count > 0) kernel_of(k, bits_)({codes + first * bits_ / 8, 1, count, &scale, tables_->values.data(), out});
+}
+
+/// The scale of each segment of whole rows; a segment lies in one block, as both are multiples of 32 elements.
+void CodedWeight::segment_scales(int64_t row, int64_t count, float* out) const {
+  float buffer[kScaleBatch];
+  const int64_t first = row * columns(), end = (row + count) * columns();
+  for (int64_t at = first; at < end;) {
+    const int64_t block = at / block_, blocks = std::min(kScaleBatch, (end - 1) / block_ - block + 1);
+    const float* scales = scales_.decode(block, blocks, *tables_, buffer);
+    for (int64_t b = 0; b < blocks; ++b)
+      for (const int64_t last = std::min(end, (block + b + 1) * block_); at < last; at += kDotSegment) *out++ = scales[b];
+  }
+}
+
+bool CodedWeight::multiply_few(CpuLevel level, int64_t row, int64_t count, const FewRows& f) const {
+  const DotKernels* kernels = dot_kernels(level);
+  const DotKernel dot = !kernels ? nullptr : bits_ == 4 ? kernels->codes4 : bits_ == 8 ? kernels->codes8 : nullptr;
+  const int64_t segments = columns() / kDotSegment;
+  if (!dot || segments == 0 || columns() % kDotSegment != 0 || block_ % kDotSegment != 0 || segments > kSegmentScales) return false;
+  float scales[kSegmentScales];
+  const int64_t row_bytes = columns() * bits_ / 8, most = std::max<int64_t>(1, kSegmentScales / segments / 4 * 4);
+  for (int64_t r = 0; r < count; r += most) {
+    const int64_t rows = std::min(most, count - r);
+    segment_scales(row + r, rows, scales);
+    dot({codes_.data<uint8_t>() + (row + r) * row_bytes, row_bytes, scales, tables_->values.data(), rows, columns(), f.x, f.x_stride, f.tokens, f.y + r, f.y_stride});
+  }
+  return true;
 }
 
 uint64_t code_bytes(int64_t elements, int bits) {

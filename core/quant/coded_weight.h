@@ -23,6 +23,7 @@ class CodedWeight final : public FrozenWeight {
   std::string_view format() const override { return format_; }
   uint64_t bytes() const override;
   void decode_rows(int64_t row, int64_t count, float* out, int64_t out_stride) const override;
+  bool multiply_few(CpuLevel level, int64_t row, int64_t count, const FewRows& f) const override;
 
   int bits() const { return bits_; }
   int64_t block() const { return block_; }
@@ -33,6 +34,8 @@ class CodedWeight final : public FrozenWeight {
  private:
   void decode_elements(const DecodeKernels& k, int64_t first, int64_t count, float* out) const;
   void decode_inside_block(const DecodeKernels& k, int64_t first, int64_t count, float scale, float* out) const;
+
+  void segment_scales(int64_t row, int64_t count, float* out) const;
 
   std::string format_;
   int bits_;

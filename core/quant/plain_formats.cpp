@@ -7,6 +7,7 @@
 
 #include "core/quant/coded_weight.h"
 #include "core/quant/decode_kernels.h"
+#include "core/quant/dot_kernels.h"
 #include "core/tensor/cpu_level.h"
 
 namespace lorikeet {
@@ -27,6 +28,14 @@ class PlainWeight final : public FrozenWeight {
     const auto* bytes = static_cast<const uint8_t*>(values_.raw());
     const auto width = static_cast<int64_t>(dtype_bytes(values_.dtype()));
     for (int64_t r = 0; r < count; ++r) decode(bytes + (row + r) * columns() * width, columns(), out + r * out_stride);
+  }
+  bool multiply_few(CpuLevel level, int64_t row, int64_t count, const FewRows& f) const override {
+    const DotKernels* kernels = dot_kernels(level);
+    if (!kernels || columns() % kDotSegment != 0) return false;
+    const int64_t row_bytes = columns() * static_cast<int64_t>(dtype_bytes(values_.dtype()));
+    const auto* p = static_cast<const uint8_t*>(values_.raw()) + row * row_bytes;
+    kernels->stored[kernel_]({p, row_bytes, nullptr, nullptr, count, columns(), f.x, f.x_stride, f.tokens, f.y, f.y_stride});
+    return true;
   }
 
  private:

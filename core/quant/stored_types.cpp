@@ -7,6 +7,7 @@
 #include "core/base/checked.h"
 #include "core/base/error.h"
 #include "core/quant/decode_kernels.h"
+#include "core/quant/dot_kernels.h"
 #include "core/quant/weight_format.h"
 #include "core/tensor/cpu_level.h"
 
@@ -82,6 +83,14 @@ class StoredWeight final : public FrozenWeight {
     const int64_t blocks = columns() / type_.block_elements;
     if (out_stride == columns()) return decode(p, count * blocks, out);
     for (int64_t r = 0; r < count; ++r) decode(p + r * row_bytes_, blocks, out + r * out_stride);
+  }
+  bool multiply_few(CpuLevel level, int64_t row, int64_t count, const FewRows& f) const override {
+    const DotKernels* kernels = dot_kernels(level);
+    const DotKernel dot = kernels ? kernels->stored[type_.ggml_type] : nullptr;
+    if (!dot || columns() % kDotSegment != 0) return false;
+    const auto* p = reinterpret_cast<const uint8_t*>(bytes_.data()) + row * row_bytes_;
+    dot({p, row_bytes_, nullptr, nullptr, count, columns(), f.x, f.x_stride, f.tokens, f.y, f.y_stride});
+    return true;
   }
 
  private:

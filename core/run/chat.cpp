@@ -25,7 +25,18 @@ struct Sequence {
   RandomStream random{0, 0};
   std::string shown;        // text already passed on
   std::string stop_reason;  // empty while running
+  // monotonic seconds: when the prompt was begun, when its last token was known, when the newest token was
+  double began = 0, prompt_read = 0, newest = 0;
+  int64_t taken = 0;  // tokens drawn, an end token included
 };
+
+DType kv_type_of(const std::string& name, ComputeType compute) {
+  if (name == "auto") return compute == ComputeType::bf16 ? DType::bf16 : DType::f32;
+  if (name == "f32") return DType::f32;
+  if (name == "bf16") return DType::bf16;
+  if (name == "int8") return DType::i8;
+  throw UsageError("unknown cache type \"" + printable(name, 40) + "\"; known are auto, f32, bf16, int8");
+}
 
 bool contains(const std::vector<int32_t>& v, int32_t x) { return std::find(v.begin(), v.end(), x) != v.end(); }
 
@@ -41,6 +52,7 @@ std::string_view whole_characters(std::string_view text) {
 struct ChatModel::State {
   detail::LoadedModel loaded;
   std::string prompt_text;
+  DType kv_type = DType::f32;
 
   const Tokenizer& tokenizer() const {
     if (!loaded.tokenizer) throw InputError(loaded.files->path(), "", "has no tokenizer, so it cannot write text");
@@ -65,7 +77,7 @@ struct ChatModel::State {
       throw InputError("", "prompt", fmt::format("has {} tokens, the model's context holds {}; shorten it", prompt.size(), context));
     Sequence s;
     const int64_t room = std::min(context, static_cast<int64_t>(prompt.size()) + std::max<int64_t>(0, o.max_new_tokens));
-    s.cache = loaded.model->make_cache(room);
+    s.cache = loaded.model->make_cache(room, kv_type);
     s.prompt = std::move(prompt);
     s.random = RandomStream(o.seed, stream_of("generate") + stream);
     return s;
@@ -84,6 +96,8 @@ struct ChatModel::State {
   // Takes the next token of a sequence; sets stop_reason when it ends.
   void take(Sequence& s, const float* logits, const SamplingOptions& o) {
     const int32_t id = detail::sample_token(logits, loaded.model->config().vocab_size, o.temperature, o.top_p, s.random);
+    s.newest = monotonic_seconds();
+    if (s.taken++ == 0) s.prompt_read = s.newest;
     if (contains(tokenizer().stop_ids, id)) {
       s.stop_reason = "end_token";
       return;
@@ -96,10 +110,10 @@ struct ChatModel::State {
                      const std::function<void(const std::string&)>& on_text) {
     Sequence s = start(std::move(prompt), o, 0);
     if (o.max_new_tokens <= 0) s.stop_reason = "max_new_tokens";
-    const double began = monotonic_seconds();
-    Tensor hidden;
-    if (s.stop_reason.empty()) hidden = read_prompt(s, stop);
-    while (s.stop_reason.empty()) {
+    if (!s.stop_reason.empty()) return finish(s);
+    s.began = monotonic_seconds();
+    Tensor hidden = read_prompt(s, stop);
+    while (true) {
       const Tensor logits = logits_of(*loaded.cx, *loaded.model, hidden);
       take(s, logits.data<float>(), o);
       show(s, on_text, !s.stop_reason.empty());
@@ -110,7 +124,7 @@ struct ChatModel::State {
       }
       hidden = loaded.model->forward_cached(*loaded.cx, {{s.ids.back()}}, {&s.cache});
     }
-    return finish(s, monotonic_seconds() - began);
+    return finish(s);
   }
   void show(Sequence& s, const std::function<void(const std::string&)>& on_text, bool last) const {
     if (!on_text) return;
@@ -120,18 +134,21 @@ struct ChatModel::State {
     on_text(std::string(ready.substr(s.shown.size())));
     s.shown = std::string(ready);
   }
-  Generated finish(const Sequence& s, double seconds) const {
+  Generated finish(const Sequence& s) const {
+    const auto rate = [](int64_t tokens, double seconds) { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0; };
     Generated g;
     g.ids = s.ids;
     g.text = tokenizer().decode(s.ids);
     g.stop_reason = s.stop_reason;
     g.prompt_tokens = static_cast<int64_t>(s.prompt.size());
-    g.tokens_per_s = seconds > 0 ? static_cast<double>(s.ids.size()) / seconds : 0;
+    g.tokens_per_s = rate(s.taken - 1, s.newest - s.prompt_read);
+    if (s.taken > 0) g.prompt_tokens_per_s = rate(g.prompt_tokens, s.prompt_read - s.began);
+    g.kv_bytes = s.cache.bytes();
     return g;
   }
   // Reads the prompts of a batch, then steps all unfinished sequences together until none is left.
   void generate_batch(std::vector<Sequence>& batch, const SamplingOptions& o, std::stop_token stop) {
-    for (auto& s : batch) take(s, logits_of(*loaded.cx, *loaded.model, read_prompt(s, stop)).data<float>(), o);
+    for (auto& s : batch) s.began = monotonic_seconds(), take(s, logits_of(*loaded.cx, *loaded.model, read_prompt(s, stop)).data<float>(), o);
     while (true) {
       std::vector<Sequence*> open;
       for (auto& s : batch)
@@ -154,6 +171,7 @@ ChatModel::ChatModel(const ChatModelRequest& request, std::stop_token stop) : st
   load.options.quantization = request.quant;
   load.threads = static_cast<int>(request.threads);
   load.compute = detail::compute_type_of(request.compute, request.quant);
+  state_->kv_type = kv_type_of(request.kv_cache, load.compute);
   state_->loaded = detail::load_for_use(load, stop);
 }
 ChatModel::~ChatModel() = default;
@@ -170,6 +188,12 @@ Generated ChatModel::answer(const Json& messages, const SamplingOptions& o, std:
   return state_->generate(state_->tokenizer().encode(state_->prompt_text), o, stop, on_text);
 }
 
+const std::vector<std::string>& kv_cache_names() {
+  static const std::vector<std::string> names = {"auto", "f32", "bf16", "int8"};
+  return names;
+}
+
+std::string ChatModel::kv_cache() const { return state_->kv_type == DType::i8 ? "int8" : std::string(dtype_name(state_->kv_type)); }
 const std::string& ChatModel::last_prompt() const { return state_->prompt_text; }
 void ChatModel::use_adapter(bool on) { enable_adapters(*state_->loaded.model, on); }
 bool ChatModel::has_adapter() const { return state_->loaded.has_adapter; }
@@ -178,12 +202,11 @@ std::vector<Generated> ChatModel::answer_all(const std::vector<Json>& messages, 
                                              std::stop_token stop, const std::function<void(int64_t)>& on_done) {
   std::vector<Generated> out;
   for (size_t first = 0; first < messages.size(); first += static_cast<size_t>(batch)) {
-    const double began = monotonic_seconds();
     std::vector<Sequence> sequences;
     for (size_t i = first; i < std::min(messages.size(), first + static_cast<size_t>(batch)); ++i)
       sequences.push_back(state_->start(state_->tokenizer().encode(state_->render(messages[i])), o, i));
     state_->generate_batch(sequences, o, stop);
-    for (const auto& s : sequences) out.push_back(state_->finish(s, monotonic_seconds() - began));
+    for (const auto& s : sequences) out.push_back(state_->finish(s));
     if (on_done) on_done(static_cast<int64_t>(out.size()));
   }
   return out;

@@ -20,10 +20,19 @@ struct Generated {
   std::string text;
   std::vector<int32_t> ids;
   std::string stop_reason;  // end_token | max_new_tokens | context_full | cancelled
-  double tokens_per_s = 0;
+  double tokens_per_s = 0;         // of the steps after the prompt, each one forward pass; 0 when there was none
   int64_t prompt_tokens = 0;
+  double prompt_tokens_per_s = 0;  // of reading the prompt; the first new token comes out of it
+  uint64_t kv_bytes = 0;           // what keys and values of the text took
 };
-struct ChatModelRequest { std::string model, adapter, quant = "keep"; int64_t threads = 0; std::string compute = "auto"; };
+/// kv_cache: auto | f32 | bf16 | int8, what keys and values are kept in; auto: bf16 when computing in bf16, else f32.
+struct ChatModelRequest {
+  std::string model, adapter = "", quant = "keep";
+  int64_t threads = 0;
+  std::string compute = "auto", kv_cache = "auto";
+};
+/// The values of kv_cache, for menus and checks.
+const std::vector<std::string>& kv_cache_names();
 class ChatModel {
  public:
   explicit ChatModel(const ChatModelRequest& request, std::stop_token stop = {});
@@ -37,7 +46,9 @@ class ChatModel {
   /// Base or tuned, for A/B.
   void use_adapter(bool on);
   bool has_adapter() const;
-  /// Many prompts at once, greedy, weights decoded once for all: for evaluation.
+  /// What keys and values are kept in: f32 | bf16 | int8.
+  std::string kv_cache() const;
+  /// Many prompts at once, greedy, weights decoded once for all: for evaluation. The answers are those of answer().
   std::vector<Generated> answer_all(const std::vector<Json>& messages, const SamplingOptions& o, int64_t batch, std::stop_token stop,
                                     const std::function<void(int64_t done)>& on_done);
 

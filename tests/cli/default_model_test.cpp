@@ -66,7 +66,14 @@ class DefaultModelTest : public QObject {
     QCOMPARE(a["ids"], b["ids"]);
     QVERIFY(a["text"].get<std::string>().find("Paris") != std::string::npos);
     QCOMPARE(a["stop_reason"].get<std::string>(), std::string("max_new_tokens"));
-    QVERIFY(a["tokens_per_s"].get<double>() > 0);
+    QVERIFY(a["tokens_per_s"].get<double>() > 0 && a["prompt_tokens_per_s"].get<double>() > 0);
+    for (const char* cache : {"bf16", "int8"}) {
+      auto other = call;
+      other.insert(other.end(), {"--kv-cache", cache});
+      const Json c = answer_of(other);
+      QCOMPARE(c["kv_cache"].get<std::string>(), std::string(cache));
+      QVERIFY(c["text"].get<std::string>().find("Paris") != std::string::npos);
+    }
   }
   void aPromptLongerThanTheContextIsRefused() {
     std::string prompt;

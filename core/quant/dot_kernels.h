@@ -1,0 +1,39 @@
+/// Few rows of activations times a weight as it is stored: the codes are decoded in registers, 32 elements of a row at a
+/// time, and multiplied there. One table of functions per CPU level; decoded values have the bits decode_kernels.h
+/// gives, sums are f32 fused multiply-adds in an order that depends on the width alone.
+/// Only <cstdint> may be included here: see decode_kernels.h.
+#pragma once
+#include <cstdint>
+
+namespace lorikeet {
+
+enum class CpuLevel;
+
+constexpr int64_t kDotSegment = 32;  // elements decoded at a time; the width of a weight is a multiple of it
+
+/// y[t * y_stride + r] = sum over k of x[t * x_stride + k] * w[r][k], r = 0..rows-1, t = 0..tokens-1.
+struct DotRun {
+  const uint8_t* codes;  // of row 0
+  int64_t row_bytes;
+  const float* scales;   // coded formats only: one per segment, [rows][columns / 32]
+  const float* table;    // [16], 4-bit codes only
+  int64_t rows, columns;
+  const float* x;
+  int64_t x_stride, tokens;
+  float* y;
+  int64_t y_stride;
+};
+using DotKernel = void (*)(const DotRun&);
+
+constexpr int kDotTypeIds = 31;  // as kStoredTypeIds
+struct DotKernels {
+  DotKernel codes4, codes8;      // layouts as in DecodeKernels
+  DotKernel stored[kDotTypeIds]; // by ggml type id; null: decode instead
+};
+/// The table of a level; null for levels without one (scalar).
+const DotKernels* dot_kernels(CpuLevel level);
+
+namespace avx2_level { extern const DotKernels kDotKernels; }
+namespace avx512_level { extern const DotKernels kDotKernels; }
+
+}  // namespace lorikeet

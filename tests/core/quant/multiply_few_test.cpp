@@ -1,0 +1,179 @@
+/// Few rows of activations times a weight in every format, straight from its stored form or through decoding, against
+/// f64; and the promise that a row's result does not depend on the rows beside it.
+#include "core/base/error.h"
+#include "core/ops/adapted_linear.h"
+#include "core/ops/cpu_kernels.h"
+#include "core/ops/few_rows.h"
+#include "core/quant/weight_format.h"
+#include "tests/core/quant/quant_support.h"
+#include "tests/support/support.h"
+
+using namespace lorikeet;
+using namespace lorikeet::test;
+
+namespace {
+
+struct Named { std::string name; FrozenWeightPtr weight; };
+
+// Random blocks of a stored type with scales of a moderate size.
+FrozenWeightPtr stored(const StoredType& t, int64_t rows, int64_t columns, uint64_t seed) {
+  const auto blocks = static_cast<size_t>(rows * columns / t.block_elements), size = static_cast<size_t>(t.block_bytes);
+  auto bytes = std::make_shared<std::vector<std::byte>>(blocks * size);
+  for (size_t i = 0; i < bytes->size(); ++i) (*bytes)[i] = static_cast<std::byte>(splitmix64(seed, i));
+  const auto put = [&](size_t at, float v) {
+    const uint16_t bits = f16_from_f32(v);
+    (*bytes)[at] = static_cast<std::byte>(bits & 255);
+    (*bytes)[at + 1] = static_cast<std::byte>(bits >> 8);
+  };
+  for (size_t b = 0; b < blocks; ++b) {
+    const float scale = 0.01f + 0.001f * static_cast<float>(splitmix64(seed, b) % 31);
+    switch (t.ggml_type) {
+      case 0: {
+        const float v = scale * static_cast<float>(static_cast<int>(splitmix64(seed, b) % 401) - 200);
+        std::memcpy(bytes->data() + b * size, &v, 4);
+        break;
+      }
+      case 1: put(b * size, scale * static_cast<float>(static_cast<int>(splitmix64(seed, b) % 401) - 200)); break;
+      case 30: {
+        const uint16_t bits = bf16_from_f32(scale * static_cast<float>(static_cast<int>(splitmix64(seed, b) % 401) - 200));
+        std::memcpy(bytes->data() + b * size, &bits, 2);
+        break;
+      }
+      case 3: case 7: case 12: case 13: put(b * size, scale), put(b * size + 2, -3 * scale); break;
+      case 10: put(b * size + 80, scale), put(b * size + 82, 2 * scale); break;
+      case 11: put(b * size + 108, scale); break;
+      case 14: put(b * size + 208, scale); break;
+      default: put(b * size, scale); break;
+    }
+  }
+  return stored_weight(t.ggml_type, *bytes, rows, columns, bytes);
+}
+
+std::vector<Named> all_weights(Context& cx, int64_t rows, int64_t columns) {
+  std::vector<Named> out;
+  const auto w = normal_values(rows * columns, static_cast<uint64_t>(rows * 1000 + columns));
+  for (const char* name : {"nf4", "nf3", "nf2", "fp4", "int8", "int4", "int3", "int2", "bf16", "f16", "f32"}) {
+    out.push_back({name, encoded(cx, name, w, rows)});
+    if (std::string(name).size() == 3 && name[0] != 'f') out.push_back({std::string(name) + " plain scales", encoded(cx, name, w, rows, {.double_quant = false, .block_size = 32})});
+  }
+  out.push_back({"nf4, blocks of 256", encoded(cx, "nf4", w, rows, {.block_size = 256})});
+  for (int id = 0; id < 31; ++id)
+    if (const StoredType* t = stored_type(id); t && t->readable && columns % t->block_elements == 0) out.push_back({std::string(t->name), stored(*t, rows, columns, static_cast<uint64_t>(id))});
+  return out;
+}
+
+// x W^T of decoded values in f64.
+Tensor reference(const FrozenWeight& weight, const Tensor& x) {
+  const auto w = decoded(weight);
+  Tensor y = Tensor::zeros({x.rows(), weight.rows()}, DType::f64);
+  for (int64_t t = 0; t < x.rows(); ++t)
+    for (int64_t r = 0; r < weight.rows(); ++r)
+      for (int64_t c = 0; c < weight.columns(); ++c)
+        y.row<double>(t)[r] += static_cast<double>(x.row<float>(t)[c]) * static_cast<double>(w[static_cast<size_t>(r * weight.columns() + c)]);
+  return y;
+}
+
+// Rows with gaps of NaN between them.
+Tensor with_gaps(const Tensor& t) {
+  Tensor wide = Tensor::empty({t.dim(0), t.dim(1) + 3});
+  wide.fill(std::nan(""));
+  Tensor inside = wide.columns(1, 1 + t.dim(1));
+  inside.copy_from(t);
+  return inside;
+}
+
+Tensor product(Context& cx, const FrozenWeight& w, const Tensor& x) {
+  Tensor y = with_gaps(Tensor::zeros({x.rows(), w.rows()}));
+  adapted_linear(cx, {.x = x, .w = w, .bias = nullptr, .y = y, .a = nullptr, .b = nullptr, .scale = 1, .h = nullptr, .dropout = 0, .dropout_seed = 0});
+  return y.clone();
+}
+
+bool equal_rows(const Tensor& a, int64_t row_a, const Tensor& b, int64_t row_b) {
+  return std::memcmp(a.row<float>(row_a), b.row<float>(row_b), static_cast<size_t>(a.width()) * sizeof(float)) == 0;
+}
+
+bool has_kernel(const std::string& name) {
+  for (const char* known : {"nf4", "fp4", "int8", "int4", "bf16", "f16", "f32", "F32", "F16", "BF16", "Q4_0", "Q4_1", "Q8_0", "Q4_K", "Q6_K", "IQ4_NL"})
+    if (name == known || name.starts_with(std::string(known) + " ") || name.starts_with(std::string(known) + ",")) return true;
+  return false;
+}
+
+const std::pair<int64_t, int64_t> kShapes[] = {{1, 32}, {5, 64}, {18, 96}, {9, 33}, {3, 7}, {13, 256}, {37, 512}, {2, 1}};
+
+}  // namespace
+
+class MultiplyFewTest : public QObject {
+  Q_OBJECT
+ private slots:
+  void initTestCase() { register_cpu_kernels(); }
+  void everyFormatMatchesFloat64_data() {
+    QTest::addColumn<int>("level");
+    for (CpuLevel l : cpu_probe().available) QTest::newRow(std::string(cpu_level_name(l)).c_str()) << static_cast<int>(l);
+  }
+  void everyFormatMatchesFloat64() {
+    QFETCH(int, level);
+    const WithLevel forced(static_cast<CpuLevel>(level));
+    Context cx(2);
+    for (const auto& [rows, columns] : kShapes)
+      for (const Named& n : all_weights(cx, rows, columns))
+        for (int64_t tokens = 1; tokens <= 9; ++tokens) {
+          const Tensor x = with_gaps(random_tensor({tokens, columns}, static_cast<uint64_t>(tokens + columns)));
+          const Tensor y = product(cx, *n.weight, x), wanted = reference(*n.weight, x);
+          const double error = relative_l2(y, wanted);
+          QVERIFY2(error < 2e-6, (n.name + " [" + std::to_string(rows) + ", " + std::to_string(columns) + "] x " + std::to_string(tokens) + ": " + std::to_string(error * 1e9) + "e-9").c_str());
+        }
+  }
+  void theKernelsServeTheFormatsTheyAreFor() {
+    for (CpuLevel level : cpu_probe().available) {
+      Context cx(1);
+      const Tensor x = random_tensor({2, 256}, 1), odd = random_tensor({2, 33}, 1);
+      Tensor y = Tensor::zeros({2, 5});
+      for (const Named& n : all_weights(cx, 5, 256))
+        QVERIFY2(n.weight->multiply_few(level, 0, 5, {x.data<float>(), 256, 2, y.data<float>(), 5}) == (level != CpuLevel::scalar && has_kernel(n.name)), n.name.c_str());
+      for (const Named& n : all_weights(cx, 5, 33)) QVERIFY2(!n.weight->multiply_few(level, 0, 5, {odd.data<float>(), 33, 2, y.data<float>(), 5}), n.name.c_str());
+    }
+  }
+  // Decoding many texts at once gives what one by one gives.
+  void aRowHasTheSameBitsWhateverStandsBesideIt() {
+    for (CpuLevel level : cpu_probe().available) {
+      const WithLevel forced(level);
+      Context cx(2), alone(1), three(3);
+      for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{37, 96}, {21, 33}, {130, 512}})
+        for (const Named& n : all_weights(cx, rows, columns)) {
+          const Tensor x = random_tensor({ops::kMostFewRows, columns}, 7);
+          const Tensor all = product(cx, *n.weight, x);
+          for (int64_t count : {int64_t{1}, int64_t{2}, int64_t{3}, int64_t{7}, ops::kMostFewRows})
+            for (int64_t first = 0; first + count <= x.rows(); first += count) {
+              const Tensor part = product(first % 2 ? alone : three, *n.weight, x.slice(first, first + count));
+              for (int64_t t = 0; t < count; ++t) QVERIFY2(equal_rows(all, first + t, part, t), n.name.c_str());
+            }
+        }
+    }
+  }
+  void theAdapterAndBiasDoNotDependOnTheOtherRowsEither() {
+    for (CpuLevel level : cpu_probe().available) {
+      const WithLevel forced(level);
+      Context cx(2);
+      const auto w = encoded(cx, "nf4", normal_values(67 * 96, 3), 67);
+      const Tensor x = random_tensor({9, 96}, 1), a = random_tensor({5, 96}, 2), b = random_tensor({67, 5}, 3), bias = random_tensor({67}, 4);
+      const auto run = [&](const Tensor& rows) {
+        Tensor y = Tensor::empty({rows.rows(), 67}), h = Tensor::empty({rows.rows(), 5});
+        adapted_linear(cx, {.x = rows, .w = *w, .bias = &bias, .y = y, .a = &a, .b = &b, .scale = 1.5, .h = &h, .dropout = 0, .dropout_seed = 0});
+        return y;
+      };
+      const Tensor all = run(x);
+      for (int64_t t = 0; t < 9; ++t) QVERIFY(equal_rows(all, t, run(x.slice(t, t + 1)), 0));
+    }
+  }
+  // The last of the few and the first of the many agree.
+  void fewAndManyAgree() {
+    Context cx(2);
+    const auto w = encoded(cx, "int4", normal_values(130 * 192, 5), 130);
+    const Tensor x = random_tensor({ops::kMostFewRows + 1, 192}, 6);
+    const Tensor many = product(cx, *w, x), few = product(cx, *w, x.slice(0, ops::kMostFewRows));
+    QVERIFY(relative_l2(few, many.slice(0, ops::kMostFewRows).clone()) < 1e-6);
+  }
+};
+
+LORIKEET_TEST_MAIN(MultiplyFewTest)
+#include "multiply_few_test.moc"
