@@ -29,6 +29,7 @@ struct Plan {
   bool seconds_measured = false;
   uint64_t disk_bytes = 0, disk_free_bytes = 0, download_bytes = 0;
   int64_t steps = 0, total_tokens = 0, target_tokens = 0, samples = 0, longest = 0, truncated = 0, rows = 0;
+  double fill = 0;  // share of the places of the first epoch's rows (data.max_length each) that hold a token
   int64_t trainable_parameters = 0, model_parameters = 0;
   double bits_per_weight = 0;
   std::string device, model_text, data_text;  // one line each for cards
