@@ -76,6 +76,8 @@ class TrainingJob : public Job {
     if (events.on_progress) events.on_progress({"hashing the model", 0, 0});
     const TokenizerPtr tokenizer = files_->tokenizer();
     hashes_ = {files_->content_hash(), tokenizer ? tokenizer->fingerprint() : "", data_.train_hash, data_.validation_hash};
+    if (data_.to_come.encode)
+      notes_.push_back(fmt::format("The data were looked at in {} of {} samples drawn from the seed; the others are tokenised during the run.", data_.train.looked_at, data_.train.samples));
     const DataFacts sizes = data_facts(data_);
     fill_plan(plan_, config_, config_, facts_, &sizes);
     refuse_what_cannot_fit();

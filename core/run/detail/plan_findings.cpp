@@ -126,8 +126,6 @@ void add_data_findings(std::vector<Finding>& out, const RunConfig& c, int64_t co
   }
   if (d.bad_rows > 0)
     out.push_back(finding("warning", "data.train", fmt::format("{} row{} could not be read and {} left out. First: {}", d.bad_rows, d.bad_rows == 1 ? "" : "s", d.bad_rows == 1 ? "is" : "are", d.first_bad)));
-  if (d.looked_at < d.samples)
-    out.push_back(finding("note", "data.train", fmt::format("The first {} of {} samples were looked at before the start; the others are tokenised during the run.", d.looked_at, d.samples)));
   if (d.dropped > 0)
     out.push_back(finding("warning", "data.train", fmt::format("{} of {} samples have nothing to train on and are left out. First: {}", d.dropped, d.looked_at, d.first_dropped)));
   if (d.truncated > 0) {
