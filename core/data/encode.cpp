@@ -190,26 +190,6 @@ EncodedSample document(const std::vector<int32_t>& ids, const std::vector<int32_
   return e;
 }
 
-EncodeOutcome cut_to_length(const std::vector<int32_t>& ids, const std::vector<int32_t>& labels, size_t sample,
-                            const EncodeSettings& settings) {
-  EncodeOutcome out;
-  const size_t longest = static_cast<size_t>(std::max<int64_t>(settings.max_length, 1)), all = ids.size();
-  if (all > longest && settings.on_long == "drop") {
-    out.dropped_reason = fmt::format("{} tokens, longer than {}", all, longest);
-    return out;
-  }
-  const size_t step = settings.on_long == "split" ? longest : all;
-  for (size_t begin = 0; begin < all; begin += step) {
-    EncodedSample e = document(ids, labels, begin, std::min(begin + longest, all), sample);
-    if (e.target_tokens() > 0) out.documents.push_back(std::move(e));
-  }
-  if (out.documents.empty())
-    out.dropped_reason = all > longest && document(ids, labels, 0, all, sample).target_tokens() > 0
-                             ? fmt::format("no trainable token after truncation from {} to {} tokens", all, longest)
-                             : "no trainable token";
-  return out;
-}
-
 }  // namespace
 
 int64_t EncodedSample::target_tokens() const {
@@ -218,11 +198,11 @@ int64_t EncodedSample::target_tokens() const {
   return n;
 }
 
-EncodeOutcome encode_sample(const Sample& s, size_t index, const Tokenizer& tokenizer, const ChatTemplate* chat,
-                            const EncodeSettings& settings) {
+SampleTokens tokens_of_sample(const Sample& s, const Tokenizer& tokenizer, const ChatTemplate* chat,
+                              const EncodeSettings& settings) {
   if (s.kind == SampleKind::tokens) {
     check_ids(s, tokenizer);
-    return cut_to_length(s.ids, s.labels, index, settings);
+    return {s.ids, s.labels};
   }
   if (s.kind == SampleKind::chat && !chat)
     throw InputError(s.origin.file, place_of(s.origin),
@@ -242,7 +222,32 @@ EncodeOutcome encode_sample(const Sample& s, size_t index, const Tokenizer& toke
   std::vector<int32_t> labels(tokens.ids.size(), kNone);
   for (size_t t = 0; t < labels.size(); ++t)
     if (tokens.trained[t]) labels[t] = tokens.ids[t];
-  return cut_to_length(tokens.ids, labels, index, settings);
+  return {std::move(tokens.ids), std::move(labels)};
+}
+
+EncodeOutcome cut_to_length(const SampleTokens& tokens, size_t sample, const EncodeSettings& settings) {
+  EncodeOutcome out;
+  const auto& [ids, labels] = tokens;
+  const size_t longest = static_cast<size_t>(std::max<int64_t>(settings.max_length, 1)), all = ids.size();
+  if (all > longest && settings.on_long == "drop") {
+    out.dropped_reason = fmt::format("{} tokens, longer than {}", all, longest);
+    return out;
+  }
+  const size_t step = settings.on_long == "split" ? longest : all;
+  for (size_t begin = 0; begin < all; begin += step) {
+    EncodedSample e = document(ids, labels, begin, std::min(begin + longest, all), sample);
+    if (e.target_tokens() > 0) out.documents.push_back(std::move(e));
+  }
+  if (out.documents.empty())
+    out.dropped_reason = all > longest && document(ids, labels, 0, all, sample).target_tokens() > 0
+                             ? fmt::format("no trainable token after truncation from {} to {} tokens", all, longest)
+                             : "no trainable token";
+  return out;
+}
+
+EncodeOutcome encode_sample(const Sample& s, size_t index, const Tokenizer& tokenizer, const ChatTemplate* chat,
+                            const EncodeSettings& settings) {
+  return cut_to_length(tokens_of_sample(s, tokenizer, chat, settings), index, settings);
 }
 
 std::vector<ShownToken> show_tokens(const EncodedSample& e, const Tokenizer& tokenizer) {

@@ -18,6 +18,10 @@ struct EncodeSettings {
   Json template_variables;           // bos_token, eos_token ... strings
   double now = 1735689600;  // strftime_now of the template (1 January 2025): the tokens must not depend on the day
 };
+/// A sample's tokens before any cut. labels[t] is ids[t] where token t is trained (of `tokens` data: as given), else -100.
+struct SampleTokens {
+  std::vector<int32_t> ids, labels;
+};
 /// One document ready for a batch. trained[t] says whether token t is a target; labels follow the contract
 /// (labels[t] = ids[t] where trained, else -100; labels[0] = -100).
 struct EncodedSample {
@@ -40,6 +44,10 @@ struct EncodeOutcome {
 /// sample.
 EncodeOutcome encode_sample(const Sample& s, size_t index, const Tokenizer& tokenizer, const ChatTemplate* chat,
                             const EncodeSettings& settings);
+/// The two halves of encode_sample: the costly one, which data.max_length does not enter, and the cut.
+SampleTokens tokens_of_sample(const Sample& s, const Tokenizer& tokenizer, const ChatTemplate* chat,
+                              const EncodeSettings& settings);
+EncodeOutcome cut_to_length(const SampleTokens& tokens, size_t index, const EncodeSettings& settings);
 
 /// Token view of one document for `data --show` and the Data page.
 struct ShownToken {

@@ -1,12 +1,14 @@
-// Rows from documents: best fit by up to three documents at a time over a window, windows drawn in the order of the
+// Rows from documents: best fit by up to three documents at a time over a window, windows taken in the order of the
 // epoch, so that rows mix anew each epoch while no document is cut, lost or doubled. Best fit decreasing leaves the
 // documents of middle length for last, where they fit nothing: it filled the sample project's rows to less than 97 %.
 #include "core/data/packing.h"
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <numeric>
+#include <utility>
 
 #include "core/base/error.h"
 #include "core/base/random.h"
@@ -21,32 +23,35 @@ constexpr int64_t kGapShare = 128;  // part of the room that may stay free befor
 constexpr size_t kFewLengths = 128;
 constexpr double kRoomForMany = 3;  // mean lengths of free room above which a row is not yet fitted
 
+using Documents = std::vector<RowPacker::Document>;
 struct OpenRow {
-  Row documents;
+  Documents documents;
   int64_t tokens = 0;
 };
 
-int64_t length_of(const std::vector<EncodedSample>& documents, uint32_t d) {
-  return static_cast<int64_t>(documents[d].ids.size());
+Row numbers_of(const Documents& documents) {
+  Row out;
+  out.reserve(documents.size());
+  for (const auto& d : documents) out.push_back(d.number);
+  return out;
 }
 
 // The documents of a window by length, taken out one by one in the order they were put in.
 class Pool {
  public:
-  Pool(const std::vector<EncodedSample>& documents, const std::vector<uint32_t>& window) {
-    for (const uint32_t d : window) by_length_[length_of(documents, d)].waiting.push_back(d);
-    left_ = window.size();
+  explicit Pool(const Documents& window) : left_(window.size()) {
+    for (const auto& d : window) by_length_[d.tokens].waiting.push_back(d.number);
     for (const auto& [length, shelf] : by_length_) tokens_ += length * static_cast<int64_t>(shelf.waiting.size());
   }
   bool empty() const { return left_ == 0; }
   double mean() const { return static_cast<double>(tokens_) / static_cast<double>(left_); }
-  uint32_t take(int64_t length) {
+  RowPacker::Document take(int64_t length) {
     const auto shelf = by_length_.find(length);
     const uint32_t d = shelf->second.waiting[shelf->second.taken++];
     if (shelf->second.left() == 0) by_length_.erase(shelf);
     --left_;
     tokens_ -= length;
-    return d;
+    return {d, length};
   }
   /// The longest length up to `room`, 0 when none fits.
   int64_t best_one(int64_t room) const {
@@ -104,22 +109,20 @@ class Pool {
 
 // The lengths in the order in which rows are begun and roughly filled: what takes more than half a row first, longest
 // first, for it is hardest to place; the rest as drawn, so that the mix of lengths stays the same to the end.
-std::vector<int64_t> lengths_in_turn(const std::vector<EncodedSample>& documents, const std::vector<uint32_t>& window,
-                                     int64_t row_length) {
+std::vector<int64_t> lengths_in_turn(const Documents& window, int64_t row_length) {
   std::vector<int64_t> out;
-  for (const uint32_t d : window) out.push_back(length_of(documents, d));
+  for (const auto& d : window) out.push_back(d.tokens);
   const auto large = std::stable_partition(out.begin(), out.end(), [&](int64_t l) { return l * 2 > row_length; });
   std::sort(out.begin(), large, std::greater<>());
   return out;
 }
 
 // Rows one after another: documents as drawn while there is room for many, then those that fill the rest best.
-std::vector<OpenRow> fill_rows(const std::vector<EncodedSample>& documents, const std::vector<uint32_t>& window,
-                               int64_t row_length) {
+std::vector<OpenRow> fill_rows(const Documents& window, int64_t row_length) {
   std::vector<OpenRow> rows;
-  Pool pool(documents, window);
+  Pool pool(window);
   std::map<int64_t, size_t> ahead;  // documents taken out of turn, by length: their turn is passed over
-  const auto turns = lengths_in_turn(documents, window, row_length);
+  const auto turns = lengths_in_turn(window, row_length);
   size_t turn = 0;
   const auto next_in_turn = [&] {
     while (turn < turns.size() && ahead[turns[turn]] > 0) --ahead[turns[turn++]];
@@ -153,26 +156,6 @@ std::vector<OpenRow> fill_rows(const std::vector<EncodedSample>& documents, cons
   return rows;
 }
 
-std::vector<Row> pack(const std::vector<EncodedSample>& documents, const std::vector<uint32_t>& order,
-                      int64_t row_length) {
-  std::vector<Row> out;
-  std::vector<uint32_t> window;
-  for (size_t next = 0; next < order.size();) {
-    while (next < order.size() && window.size() < kWindow) window.push_back(order[next++]);
-    const bool last = next == order.size();
-    auto rows = fill_rows(documents, window, row_length);
-    window.clear();
-    for (auto& row : rows) {
-      const bool filled = static_cast<double>(row.tokens) >= kWellFilled * static_cast<double>(row_length);
-      if (last || filled || window.size() + row.documents.size() > kCarried)
-        out.push_back(std::move(row.documents));
-      else
-        window.insert(window.end(), row.documents.begin(), row.documents.end());
-    }
-  }
-  return out;
-}
-
 template <class T>
 void reorder(std::vector<T>& v, uint64_t seed, uint64_t stream) {
   std::vector<T> out;
@@ -183,32 +166,71 @@ void reorder(std::vector<T>& v, uint64_t seed, uint64_t stream) {
 
 }  // namespace
 
-std::vector<Row> make_rows(const std::vector<EncodedSample>& documents, int64_t row_length, bool packing, bool shuffle,
-                           uint64_t seed, int64_t epoch) {
-  std::vector<uint32_t> order(documents.size());
+std::vector<uint32_t> sample_order(int64_t samples, const RowSettings& s) {
+  std::vector<uint32_t> order(static_cast<size_t>(samples));
   std::iota(order.begin(), order.end(), 0u);
-  const uint64_t turn = static_cast<uint64_t>(epoch);
-  if (shuffle) reorder(order, seed, stream_of("data.order") + turn);
-  if (!packing) {
-    std::vector<Row> rows;
-    rows.reserve(order.size());
-    for (const uint32_t d : order) rows.push_back({d});
-    return rows;
-  }
-  auto rows = pack(documents, order, row_length);
-  if (shuffle) {
-    reorder(rows, seed, stream_of("data.rows") + turn);  // best fit puts long documents first
+  if (s.shuffle) reorder(order, s.seed, stream_of("data.order") + static_cast<uint64_t>(s.epoch));
+  return order;
+}
+
+std::vector<Row> RowPacker::add(const Document& document) {
+  std::vector<Row> out;
+  if (window_.size() >= kWindow) out = close_window(false);  // not before it is known that this one was not the last
+  window_.push_back(document);
+  return out;
+}
+
+std::vector<Row> RowPacker::close_window(bool last) {
+  std::vector<Row> rows;
+  if (settings_.packing) {
+    rows = pack(last);
   } else {
+    for (const Document& d : std::exchange(window_, {})) rows.push_back({d.number});
+  }
+  const uint64_t window = windows_closed_++;
+  if (settings_.shuffle) {
+    // Best fit puts long documents first, and the pieces of a split text come one after another.
+    reorder(rows, settings_.seed, stream_of("data.rows") + static_cast<uint64_t>(settings_.epoch) + (window << 32));
+  } else if (settings_.packing) {
     for (auto& row : rows) std::sort(row.begin(), row.end());
     std::sort(rows.begin(), rows.end());
   }
   return rows;
 }
 
+std::vector<Row> RowPacker::pack(bool last) {
+  std::vector<Row> out;
+  for (auto& row : fill_rows(std::exchange(window_, {}), settings_.length)) {
+    const bool filled = static_cast<double>(row.tokens) >= kWellFilled * static_cast<double>(settings_.length);
+    if (last || filled || window_.size() + row.documents.size() > kCarried)
+      out.push_back(numbers_of(row.documents));
+    else
+      window_.insert(window_.end(), row.documents.begin(), row.documents.end());
+  }
+  return out;
+}
+
+std::vector<Row> make_rows(const std::vector<EncodedSample>& documents, int64_t samples, const RowSettings& settings) {
+  std::vector<uint32_t> begin(static_cast<size_t>(samples) + 1, 0);  // documents of sample s: begin[s] to begin[s + 1]
+  for (const auto& d : documents) {
+    if (d.sample >= static_cast<size_t>(samples)) throw ShapeError("make_rows: a document belongs to no sample");
+    ++begin[d.sample + 1];
+  }
+  std::partial_sum(begin.begin(), begin.end(), begin.begin());
+  std::vector<Row> rows;
+  const auto keep = [&rows](std::vector<Row>&& made) { std::move(made.begin(), made.end(), std::back_inserter(rows)); };
+  RowPacker packer(settings);
+  for (const uint32_t s : sample_order(samples, settings))
+    for (uint32_t d = begin[s]; d < begin[s + 1]; ++d)
+      keep(packer.add({d, static_cast<int64_t>(documents[d].ids.size())}));
+  keep(packer.finish());
+  return rows;
+}
+
 double fill_share(const std::vector<EncodedSample>& documents, const std::vector<Row>& rows, int64_t row_length) {
   int64_t used = 0;
   for (const auto& row : rows)
-    for (const uint32_t d : row) used += length_of(documents, d);
+    for (const uint32_t d : row) used += static_cast<int64_t>(documents[d].ids.size());
   const double all = static_cast<double>(rows.size()) * static_cast<double>(row_length);
   return all > 0 ? static_cast<double>(used) / all : 0;
 }

@@ -49,6 +49,16 @@ std::vector<std::string> all_files(const std::vector<std::string>& paths) {
   return out;
 }
 
+/// Size and time of each file: what was read and what is hashed afterwards must be the same.
+std::vector<std::pair<uint64_t, fs::file_time_type>> stamps_of(const std::vector<std::string>& files) {
+  std::vector<std::pair<uint64_t, fs::file_time_type>> out;
+  for (const auto& f : files) {
+    std::error_code size_error, time_error;  // a pipe has no size
+    out.emplace_back(fs::file_size(f, size_error), fs::last_write_time(f, time_error));
+  }
+  return out;
+}
+
 std::string hash_of(const std::vector<std::string>& files) {
   if (files.size() == 1) return sha256_of_file(files[0]);
   std::string list;
@@ -156,6 +166,7 @@ std::string place_of(const SampleOrigin& o) { return fmt::format("{} {}", o.in_a
 Dataset read_dataset(const std::vector<std::string>& paths, const DatasetOptions& options, std::stop_token stop) {
   if (paths.empty()) throw InputError("", "", "no data file is given");
   const auto files = all_files(paths);
+  const auto stamps = stamps_of(files);
   Dataset out;
   int64_t left = options.limit > 0 ? options.limit : std::numeric_limits<int64_t>::max();
   for (const auto& file : files) {
@@ -180,6 +191,9 @@ Dataset read_dataset(const std::vector<std::string>& paths, const DatasetOptions
   }
   if (stop.stop_requested()) throw Interrupted("reading the data was stopped");
   out.content_hash = hash_of(files);
+  const auto now = stamps_of(files);
+  for (size_t f = 0; f < files.size(); ++f)
+    if (stamps[f] != now[f]) throw InputError(files[f], "", "was changed while it was read; start again when it is complete");
   return out;
 }
 

@@ -31,6 +31,7 @@ struct Plan {
   uint64_t disk_bytes = 0, disk_free_bytes = 0, download_bytes = 0;
   uint64_t paged_bytes = 0;         // of disk_bytes: the mapped file of a paged optimizer, gone after the run
   int64_t steps = 0, total_tokens = 0, target_tokens = 0, samples = 0, longest = 0, truncated = 0, rows = 0;
+  double fill = 0;  // share of the places of the first epoch's rows (data.max_length each) that hold a token
   int64_t trainable_parameters = 0, model_parameters = 0;
   double bits_per_weight = 0;
   std::string device, model_text, data_text;  // one line each for cards

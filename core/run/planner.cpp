@@ -68,7 +68,7 @@ CountedData count_data(const RunConfig& c, const ModelFiles& files) {
 }
 
 /// What encode_sample makes of a sample under data.max_length and data.on_long, in sizes.
-void add_documents(std::vector<DocumentSize>& out, DataFacts& facts, const CountedSample& s, const RunConfig& c) {
+void add_documents(std::vector<DocumentSize>& out, DataFacts& facts, const CountedSample& s, uint32_t number, const RunConfig& c) {
   const auto length = static_cast<int64_t>(s.trained.size()), limit = std::max<int64_t>(c.data.max_length, 1);
   const size_t before = out.size();
   facts.longest = std::max(facts.longest, length);
@@ -78,7 +78,7 @@ void add_documents(std::vector<DocumentSize>& out, DataFacts& facts, const Count
       const int64_t end = std::min(begin + limit, length);
       // The first token of a document is never a target.
       const auto targets = std::count(s.trained.begin() + begin + 1, s.trained.begin() + end, true);
-      if (targets > 0) out.push_back({end - begin, targets});
+      if (targets > 0) out.push_back({end - begin, targets, number});
       if (c.data.on_long != "split") break;
     }
   facts.truncated += too_long && c.data.on_long == "truncate";
@@ -97,10 +97,12 @@ DataFacts facts_of(const CountedData& data, const RunConfig& c) {
   const auto n = static_cast<int64_t>(data.train.size());
   const std::vector<bool> out = c.data.validation.empty() ? held_out(n, c.data.validation_fraction, c.training.seed) : std::vector<bool>(data.train.size(), false);
   DataFacts held;
-  for (size_t i = 0; i < data.train.size(); ++i) add_documents(out[i] ? f.validation : f.train, out[i] ? held : f, data.train[i], c);
-  for (const auto& s : data.validation) add_documents(f.validation, held, s, c);
+  uint32_t kept = 0, evaluated = 0;
+  for (size_t i = 0; i < data.train.size(); ++i)
+    out[i] ? add_documents(f.validation, held, data.train[i], evaluated++, c) : add_documents(f.train, f, data.train[i], kept++, c);
+  for (const auto& s : data.validation) add_documents(f.validation, held, s, evaluated++, c);
   f.validation_samples = static_cast<int64_t>(std::count(out.begin(), out.end(), true)) + static_cast<int64_t>(data.validation.size());
-  f.samples = n - static_cast<int64_t>(std::count(out.begin(), out.end(), true));
+  f.samples = f.looked_at = n - static_cast<int64_t>(std::count(out.begin(), out.end(), true));
   return f;
 }
 
@@ -232,6 +234,7 @@ Json plan_to_json(const Plan& p) {
           {"probe", p.seconds_measured && p.seconds > 0 ? Json{{"tokens_per_s", static_cast<double>(p.total_tokens) / p.seconds}} : Json()},
           {"steps", p.steps},
           {"rows", p.rows},
+          {"fill", p.fill},
           {"samples", p.samples},
           {"total_tokens", p.total_tokens},
           {"target_tokens", p.target_tokens},

@@ -10,6 +10,7 @@
 #include "core/nn/head_loss.h"
 #include "core/run/detail/data_settings.h"
 #include "core/run/detail/loaded_model.h"
+#include "core/run/detail/row_source.h"
 #include "core/run/detail/run_setup.h"
 #include "core/run/jobs.h"
 
@@ -94,7 +95,7 @@ class ScoreJob : public Job {
     const auto encoded = detail::encode_dataset({request_.data}, request_.config, *loaded_.files, stop);
     detail::require_targets(encoded, {request_.data});
     const auto documents = encoded.documents();
-    const auto rows = make_rows(documents, request_.config.data.max_length, request_.config.data.packing, false, 0, 0);
+    const auto rows = detail::evaluation_rows(documents, static_cast<int64_t>(encoded.data.samples.size()), request_.config);
     for (size_t r = 0; r < rows.size(); ++r) {
       if (events.on_progress) events.on_progress({"scoring", static_cast<double>(r), static_cast<double>(rows.size())});
       const TokenBatch batch = collate(documents, rows, r, 1);

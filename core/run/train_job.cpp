@@ -25,6 +25,8 @@ namespace {
 using namespace detail;
 
 constexpr int64_t kRunFormat = 1;
+/// Raised whenever the same data and seed give rows in another order than before.
+constexpr int64_t kRowOrder = 2;
 /// The first steps find cold caches and make their buffers; a speed taken from fewer than these would mislead.
 constexpr int64_t kStepsThatTellSpeed = 5;
 /// An estimate may be off by this share before a run is refused for it.
@@ -74,6 +76,8 @@ class TrainingJob : public Job {
     if (events.on_progress) events.on_progress({"hashing the model", 0, 0});
     const TokenizerPtr tokenizer = files_->tokenizer();
     hashes_ = {files_->content_hash(), tokenizer ? tokenizer->fingerprint() : "", data_.train_hash, data_.validation_hash};
+    if (data_.to_come.encode)
+      notes_.push_back(fmt::format("The data were looked at in {} of {} samples drawn from the seed; the others are tokenised during the run.", data_.train.looked_at, data_.train.samples));
     const DataFacts sizes = data_facts(data_);
     fill_plan(plan_, config_, config_, facts_, &sizes);
     refuse_what_cannot_fit();
@@ -137,7 +141,7 @@ class TrainingJob : public Job {
     if (const auto steps = RunFolder::checkpoint_steps(folder_->path()); checkpoint && steps.front() != checkpoint->step)
       notes_.push_back(fmt::format("The checkpoint of step {} is damaged (see log.txt); the one of step {} is used.", steps.front(), checkpoint->step));
     tell_findings(events);
-    run = std::make_unique<TrainingRun>(*folder_, config_, *files_, std::move(data_), policy, pause);
+    run = std::make_unique<TrainingRun>(*folder_, config_, *files_, std::move(data_), policy, pause, stop);
     run_json_["total_steps"] = run->total_steps();
     run->load(!checkpoint, stop, events);
     run_json_["trainable_parameters"] = run->trainable_parameters();
@@ -190,6 +194,7 @@ class TrainingJob : public Job {
     run_json_["hashes"] = hashes_to_json(hashes_);
     run_json_["model"] = {{"architecture", facts_.config.architecture}, {"parameters", plan_.model_parameters}, {"base_name", facts_.base_name}};
     run_json_["policy"] = plan_.policy;
+    run_json_["row_order"] = kRowOrder;
   }
 
   void write_state(const std::string& state, const std::string& error) {
@@ -304,6 +309,7 @@ class ResumeJob final : public TrainingJob {
       return JobOutcome::cancelled;
     }
     refuse_changed_files();
+    note_other_row_order();
     return work(*folder, true, max_steps_, stop, events);
   }
 
@@ -337,6 +343,14 @@ class ResumeJob final : public TrainingJob {
       if (before.value(key, Json("")) != now[key])
         throw InputError(path, "", fmt::format("the {} has changed since this run began (sha256 {} now, {} then); a continued run would not be the same run", key,
                                                now[key].get<std::string>().substr(0, 16), printable(dump_json(before.value(key, Json())), 18)));
+  }
+
+  /// Runs of a version that ordered rows differently can be continued, but not with the rows they would have taken there.
+  void note_other_row_order() {
+    if (const Json order = run_json_.value("row_order", Json(1)); order != Json(kRowOrder)) {
+      notes_.push_back("This run was begun by a version that put the data in another order: rows of the current epoch may be repeated or left out.");
+      run_json_["row_order"] = kRowOrder;
+    }
   }
 
   std::string path_;

@@ -24,7 +24,7 @@ uint64_t encoded_bytes(const DataFacts& d) {
   uint64_t bytes = 0;
   for (const auto* set : {&d.train, &d.validation})
     for (const DocumentSize& s : *set) bytes += static_cast<uint64_t>(s.tokens) * 8 + sizeof(EncodedSample) + 64;  // ids, labels, two blocks
-  return bytes;
+  return static_cast<uint64_t>(static_cast<double>(bytes) * d.scale()) + d.text_bytes;
 }
 
 void choose_policy(Plan& p, const RunConfig& c, MemoryQuestion& q) {
@@ -97,6 +97,7 @@ void fill_plan(Plan& p, const RunConfig& given_config, const RunConfig& given, c
     p.truncated = data->truncated;
     p.steps = batches.steps;
     p.rows = batches.rows;
+    p.fill = batches.fill;
     p.total_tokens = batches.total_tokens;
     p.target_tokens = batches.total_targets;
     p.data_text = fmt::format("{} samples ({}), {} held out, {} rows", data->samples, data->format, data->validation_samples, batches.rows);

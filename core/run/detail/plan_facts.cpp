@@ -1,6 +1,7 @@
 #include "core/run/detail/plan_facts.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/data/packing.h"
 #include "core/run/detail/batch_plan.h"
@@ -12,7 +13,7 @@ namespace {
 constexpr int64_t kStepsLookedAt = 2000;
 constexpr int64_t kDocumentsPacked = 50000;
 
-DocumentSize size_of(const EncodedSample& d) { return {static_cast<int64_t>(d.ids.size()), d.target_tokens()}; }
+DocumentSize size_of(const EncodedSample& d) { return {static_cast<int64_t>(d.ids.size()), d.target_tokens(), static_cast<uint32_t>(d.sample)}; }
 
 struct RowSum { int64_t tokens = 0, targets = 0, longest = 0; };
 RowSum sum_of(const std::vector<Row>& rows, const std::vector<DocumentSize>& sizes) {
@@ -28,7 +29,7 @@ RowSum sum_of(const std::vector<Row>& rows, const std::vector<DocumentSize>& siz
 
 void add_evaluation(BatchFacts& f, const DataFacts& data, const RunConfig& c) {
   if (data.validation.empty()) return;
-  const auto rows = make_rows(blank_documents(data.validation), c.data.max_length, c.data.packing, false, static_cast<uint64_t>(c.training.seed), 0);
+  const auto rows = evaluation_rows(blank_documents(data.validation), data.validation_samples, c);
   const auto batch = static_cast<size_t>(c.training.batch_size);
   for (size_t at = 0; at < rows.size(); at += batch) {
     const auto end = rows.begin() + static_cast<std::ptrdiff_t>(std::min(at + batch, rows.size()));
@@ -58,6 +59,8 @@ DataFacts data_facts(const TrainingData& data) {
   DataFacts f;
   f.format = data.format;
   f.samples = data.train.samples;
+  f.looked_at = data.train.looked_at;
+  f.text_bytes = data.text_bytes;
   f.validation_samples = data.validation.samples;
   f.dropped = data.train.dropped;
   f.truncated = data.train.truncated;
@@ -75,7 +78,10 @@ DataFacts data_facts(const TrainingData& data) {
 
 std::vector<EncodedSample> blank_documents(const std::vector<DocumentSize>& sizes) {
   std::vector<EncodedSample> out(sizes.size());
-  for (size_t i = 0; i < sizes.size(); ++i) out[i].ids.resize(static_cast<size_t>(sizes[i].tokens));
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    out[i].ids.resize(static_cast<size_t>(sizes[i].tokens));
+    out[i].sample = sizes[i].sample;
+  }
   return out;
 }
 
@@ -83,9 +89,12 @@ BatchFacts batch_facts(const DataFacts& data, const RunConfig& c) {
   BatchFacts f;
   const std::vector<EncodedSample> documents = blank_documents(data.train);
   // A plan follows every edit: large sets are not packed anew for each of their epochs.
-  BatchPlan plan(documents, c, std::clamp<int64_t>(kDocumentsPacked / std::max<int64_t>(static_cast<int64_t>(documents.size()), 1), 1, BatchPlan::kCountedEpochs));
+  PackedRows packed(documents, data.samples, c);
+  BatchPlan plan(packed, c, std::clamp<int64_t>(kDocumentsPacked / std::max<int64_t>(static_cast<int64_t>(documents.size()), 1), 1, BatchPlan::kCountedEpochs));
   f.steps = plan.total_steps();
-  f.rows = plan.rows();
+  const int64_t first_rows = plan.rows();
+  f.rows = std::llround(static_cast<double>(first_rows) * data.scale());
+  f.fill = fill_share(documents, packed.rows(0, 0, first_rows), c.data.max_length);
   const int64_t looked = std::min(f.steps, kStepsLookedAt);
   for (int64_t k = 0; k < looked; ++k) {
     const auto micro_batches = plan.rows_of_step(k);
@@ -102,6 +111,11 @@ BatchFacts batch_facts(const DataFacts& data, const RunConfig& c) {
   if (looked < f.steps) {
     f.total_tokens = static_cast<int64_t>(static_cast<double>(f.total_tokens) * static_cast<double>(f.steps) / static_cast<double>(looked));
     f.total_targets = static_cast<int64_t>(static_cast<double>(f.total_targets) * static_cast<double>(f.steps) / static_cast<double>(looked));
+  }
+  if (data.looked_at < data.samples) {  // what was not looked at may hold anything up to a full row
+    f.most_tokens = f.most_targets = c.data.max_length * c.training.batch_size;
+    f.longest_document = c.data.max_length;
+    f.most_micro_batches = c.training.gradient_accumulation;
   }
   add_evaluation(f, data, c);
   return f;

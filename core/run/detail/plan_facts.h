@@ -20,13 +20,17 @@ struct ModelFacts {
 ModelFacts model_facts(const ModelFiles& files);
 
 /// One document as it will be trained on.
-struct DocumentSize { int64_t tokens = 0, targets = 0; };
+struct DocumentSize { int64_t tokens = 0, targets = 0; uint32_t sample = 0; };
 struct DataFacts {
   std::string format;
+  int64_t looked_at = 0;  // samples of `train` that were tokenised, to which all but `samples` refers: all or a first look
   int64_t samples = 0, validation_samples = 0, dropped = 0, truncated = 0, bad_rows = 0, longest = 0;
   std::string first_dropped, first_bad;
   std::vector<DocumentSize> train, validation;
+  uint64_t text_bytes = 0;  // memory of the samples not yet tokenised
   std::vector<AuditFinding> audit;
+  /// What figures of the samples looked at are multiplied by to stand for all.
+  double scale() const { return looked_at > 0 ? static_cast<double>(samples) / static_cast<double>(looked_at) : 1; }
 };
 DataFacts data_facts(const TrainingData& data);
 
@@ -36,6 +40,7 @@ std::vector<EncodedSample> blank_documents(const std::vector<DocumentSize>& size
 /// Largest micro-batch of the run, which decides the memory, and the sums over the run.
 struct BatchFacts {
   int64_t steps = 0, rows = 0;
+  double fill = 0;                                      // share of the places of the first epoch's rows that hold a token
   int64_t most_tokens = 0, most_targets = 0;            // of one micro-batch of training
   int64_t most_micro_batches = 1;                       // of one step
   int64_t most_eval_tokens = 0, most_eval_targets = 0;  // of one of evaluation

@@ -128,11 +128,11 @@ void add_data_findings(std::vector<Finding>& out, const RunConfig& c, int64_t co
   if (d.bad_rows > 0)
     out.push_back(finding("warning", "data.train", fmt::format("{} row{} could not be read and {} left out. First: {}", d.bad_rows, d.bad_rows == 1 ? "" : "s", d.bad_rows == 1 ? "is" : "are", d.first_bad)));
   if (d.dropped > 0)
-    out.push_back(finding("warning", "data.train", fmt::format("{} of {} samples have nothing to train on and are left out. First: {}", d.dropped, d.samples, d.first_dropped)));
+    out.push_back(finding("warning", "data.train", fmt::format("{} of {} samples have nothing to train on and are left out. First: {}", d.dropped, d.looked_at, d.first_dropped)));
   if (d.truncated > 0) {
-    const double share = static_cast<double>(d.truncated) / static_cast<double>(std::max<int64_t>(d.samples, 1));
+    const double share = static_cast<double>(d.truncated) / static_cast<double>(std::max<int64_t>(d.looked_at, 1));
     Finding f = finding(share > kMuchTruncated ? "warning" : "note", "data.max_length",
-                        fmt::format("{} of {} samples ({:.0f} %) are longer than {} tokens and lose their end; the longest has {}.", d.truncated, d.samples, 100 * share, c.data.max_length, d.longest));
+                        fmt::format("{} of {} samples ({:.0f} %) are longer than {} tokens and lose their end; the longest has {}.", d.truncated, d.looked_at, 100 * share, c.data.max_length, d.longest));
     const int64_t room = context > 0 ? std::min(d.longest, context) : d.longest;
     if (room > c.data.max_length)
       f = with_fix(f, fmt::format("Allow {} tokens", room), "data.max_length", room);

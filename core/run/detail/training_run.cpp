@@ -99,16 +99,18 @@ struct TrainingRun::Machine {
   }
 };
 
-TrainingRun::TrainingRun(RunFolder& folder, const RunConfig& config, const ModelFiles& files, TrainingData data, CheckpointPolicy policy, PauseGate& pause)
+TrainingRun::TrainingRun(RunFolder& folder, const RunConfig& config, const ModelFiles& files, TrainingData data, CheckpointPolicy policy, PauseGate& pause,
+                         std::stop_token stop)
     : folder_(folder), config_(config), files_(files), data_(std::move(data)), policy_(policy), pause_(pause),
-      batches_(data_.train.documents, config), total_steps_(batches_.total_steps()), eval_every_(eval_distance(config, total_steps_)),
+      rows_(std::move(data_.train.documents), data_.train.samples, config, std::move(data_.to_come)),
+      batches_(rows_, config, BatchPlan::kCountedEpochs, std::move(stop)), total_steps_(batches_.total_steps()), eval_every_(eval_distance(config, total_steps_)),
       save_every_(save_distance(config, total_steps_)) {
   schedule_.name = config.schedule.name;
   schedule_.peak = config.optimizer.learning_rate;
   schedule_.total_steps = total_steps_;
   schedule_.warmup_steps = warmup_length(config.schedule.warmup_steps, config.schedule.warmup_ratio, total_steps_);
   if (!data_.validation.documents.empty())
-    validation_rows_ = make_rows(data_.validation.documents, config.data.max_length, config.data.packing, false, static_cast<uint64_t>(config.training.seed), 0);
+    validation_rows_ = evaluation_rows(data_.validation.documents, data_.validation.samples, config);
 }
 
 TrainingRun::~TrainingRun() = default;
@@ -153,6 +155,8 @@ void TrainingRun::restore(const CheckpointState& state, const JobEvents& events)
   machine_->optimizer->load_state(state.optimizer, integer_of(state.trainer, "optimizer_steps"));
   counters_ = counters_from_json(state.trainer);
   counters_.step = saved_step_ = state.step;
+  const double epoch = number_or_nan(state.trainer, "epoch");
+  epoch_ = std::isfinite(epoch) ? epoch : 0;
   saved_at_ = monotonic_seconds();
   folder_.truncate_metrics(static_cast<uint64_t>(integer_of(state.trainer, "metrics_bytes")));
   // A checkpoint on schedule is followed by its line, which was written after the bytes it counted.
@@ -192,9 +196,12 @@ void TrainingRun::one_step(std::stop_token stop, const JobEvents& events) {
   const int64_t k = counters_.step;
   const double rate = learning_rate(schedule_, k), began = monotonic_seconds();
   arena_reset_peak();
-  const StepResult r = machine_->trainer->train_step(batches_.batches_of_step(k), rate, k, stop);
+  std::vector<TokenBatch> batches;
+  for (const auto& rows : batches_.rows_of_step(k, stop)) batches.push_back(rows_.collate(rows));
+  const StepResult r = machine_->trainer->train_step(batches, rate, k, stop);
   const double seconds = monotonic_seconds() - began;
   counters_.step = k + 1;
+  epoch_ = batches_.epochs_after(counters_.step);
   counters_.tokens += r.tokens;
   counters_.target_tokens += r.target_tokens;
   counters_.last_loss = r.loss;
@@ -211,7 +218,7 @@ void TrainingRun::report(const StepResult& r, double rate, double seconds, const
   StepReport s;
   s.step = counters_.step;
   s.total_steps = total_steps_;
-  s.epoch = batches_.epochs_after(counters_.step);
+  s.epoch = epoch_;
   s.loss = r.loss;
   s.learning_rate = rate;
   s.grad_norm = r.grad_norm;
@@ -292,7 +299,7 @@ void TrainingRun::save(bool scheduled, const JobEvents& events) {
   CheckpointState state;
   state.step = counters_.step;
   state.trainer = counters_to_json(counters_);
-  state.trainer["epoch"] = batches_.epochs_after(counters_.step);
+  state.trainer["epoch"] = epoch_;
   state.trainer["optimizer_steps"] = m.optimizer->steps_done();
   state.trainer["scheduled"] = scheduled;
   state.trainer["metrics_bytes"] = folder_.metrics_bytes();

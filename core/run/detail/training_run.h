@@ -9,6 +9,7 @@
 #include "core/io/run_folder.h"
 #include "core/optim/schedule.h"
 #include "core/run/detail/batch_plan.h"
+#include "core/run/detail/row_stream.h"
 #include "core/run/detail/training_data.h"
 #include "core/run/jobs.h"
 #include "core/train/trainer.h"
@@ -36,7 +37,9 @@ enum class LoopEnd { finished, stopped, paused_at_limit };
 class TrainingRun {
  public:
   /// The resolved config, the opened model and the encoded data, as train_job.cpp prepared them.
-  TrainingRun(RunFolder& folder, const RunConfig& config, const ModelFiles& files, TrainingData data, CheckpointPolicy policy, PauseGate& pause);
+  /// Throws Interrupted when `stop` is set while the rows of all epochs are counted.
+  TrainingRun(RunFolder& folder, const RunConfig& config, const ModelFiles& files, TrainingData data, CheckpointPolicy policy, PauseGate& pause,
+              std::stop_token stop);
   ~TrainingRun();
   /// Reads and codes the weights, attaches the adapter (`fresh`: with the values of adapter.from, where that is set; else
   /// restore() brings them). Throws Interrupted.
@@ -78,6 +81,7 @@ class TrainingRun {
   CheckpointPolicy policy_;
   PauseGate& pause_;
   std::unique_ptr<Machine> machine_;  // context, model, adapter, optimizer, trainer
+  RowStream rows_;                    // makes the rows ahead of the steps; holds the training documents
   BatchPlan batches_;
   int64_t total_steps_, eval_every_, save_every_;
   ScheduleSpec schedule_;
@@ -85,6 +89,7 @@ class TrainingRun {
   TrainCounters counters_;
   int64_t saved_step_ = -1;          // the newest checkpoint written or restored
   bool saved_on_schedule_ = false;   // and whether it was one that leaves a line in the metrics
+  double epoch_ = 0;                 // epochs done after the step reached
   double saved_at_ = 0, step_seconds_ = 0, session_seconds_ = 0;
   int64_t session_tokens_ = 0, session_steps_ = 0;
   uint64_t peak_tensor_bytes_ = 0;

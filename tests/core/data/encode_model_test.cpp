@@ -81,7 +81,7 @@ class EncodeModelTest : public QObject {
       tokens += o.documents[0].ids.size();
       documents.push_back(std::move(o.documents[0]));
     }
-    const double fill = fill_share(documents, make_rows(documents, 512, true, true, 42, 0), 512);
+    const double fill = fill_share(documents, make_rows(documents, static_cast<int64_t>(documents.size()), {512, true, true, 42, 0}), 512);
     qInfo("%zu tokens, longest %zu, rows filled to %.2f %%", tokens, longest, 100 * fill);
     QVERIFY(longest <= 128);
     QVERIFY(fill >= 0.97);

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "core/base/error.h"
 #include "core/base/random.h"
 #include "tests/support/support.h"
 
@@ -26,8 +27,14 @@ std::vector<EncodedSample> documents(size_t n, int64_t longest, uint64_t seed, c
     const auto whole = static_cast<double>(longest);
     const double length = kind == "even" ? random.uniform(0.14, 0.21) * whole : kind == "wide" ? random.uniform(0.02, 1) * whole : std::exp(4.6 + 0.8 * random.normal());
     out.push_back(document(static_cast<size_t>(std::clamp<double>(length, 5, static_cast<double>(longest))), static_cast<int32_t>(i)));
+    out.back().sample = i;
   }
   return out;
+}
+
+// make_rows over documents that are one sample each.
+std::vector<Row> rows_of(const std::vector<EncodedSample>& all, int64_t length, bool packing, bool shuffle, uint64_t seed, int64_t epoch) {
+  return make_rows(all, static_cast<int64_t>(all.size()), {length, packing, shuffle, seed, epoch});
 }
 
 }  // namespace
@@ -54,7 +61,7 @@ class PackingTest : public QObject {
     QFETCH(bool, shuffle);
     QFETCH(QString, kind);
     const auto all = documents(static_cast<size_t>(count), row_length, 7, kind);
-    const auto rows = make_rows(all, row_length, true, shuffle, 42, 0);
+    const auto rows = rows_of(all, row_length, true, shuffle, 42, 0);
     std::vector<int> seen(all.size());
     for (const auto& row : rows) {
       size_t tokens = 0;
@@ -68,31 +75,73 @@ class PackingTest : public QObject {
   }
   void documentsThatCannotPairAreStillAllThere() {
     std::vector<EncodedSample> all;
-    for (int32_t i = 0; i < 9000; ++i) all.push_back(document(60, i));
-    const auto rows = make_rows(all, 100, true, true, 1, 0);
+    for (int32_t i = 0; i < 9000; ++i) {
+      all.push_back(document(60, i));
+      all.back().sample = static_cast<size_t>(i);
+    }
+    const auto rows = rows_of(all, 100, true, true, 1, 0);
     QCOMPARE(rows.size(), all.size());
     QCOMPARE(fill_share(all, rows, 100), 0.6);
   }
   void orderComesFromSeedAndEpoch() {
     const auto all = documents(300, 256, 3);
-    QCOMPARE(make_rows(all, 256, true, true, 42, 0), make_rows(all, 256, true, true, 42, 0));
-    QVERIFY(make_rows(all, 256, true, true, 42, 0) != make_rows(all, 256, true, true, 42, 1));
-    QVERIFY(make_rows(all, 256, true, true, 42, 0) != make_rows(all, 256, true, true, 43, 0));
-    QVERIFY(make_rows(all, 256, false, true, 42, 0) != make_rows(all, 256, false, true, 42, 1));
-    QCOMPARE(make_rows(all, 256, true, false, 42, 0), make_rows(all, 256, true, false, 7, 5));
+    QCOMPARE(rows_of(all, 256, true, true, 42, 0), rows_of(all, 256, true, true, 42, 0));
+    QVERIFY(rows_of(all, 256, true, true, 42, 0) != rows_of(all, 256, true, true, 42, 1));
+    QVERIFY(rows_of(all, 256, true, true, 42, 0) != rows_of(all, 256, true, true, 43, 0));
+    QVERIFY(rows_of(all, 256, false, true, 42, 0) != rows_of(all, 256, false, true, 42, 1));
+    QCOMPARE(rows_of(all, 256, true, false, 42, 0), rows_of(all, 256, true, false, 7, 5));
+  }
+  void rowsAreFinalBeforeLaterDocumentsAreKnown() {
+    const auto all = documents(9000, 512, 13);
+    const RowSettings settings{512, true, true, 42, 0};
+    const auto rows = make_rows(all, 9000, settings);
+    RowPacker packer(settings);
+    std::vector<Row> early;
+    const auto order = sample_order(9000, settings);
+    for (size_t i = 0; i < 5000; ++i)
+      for (auto& row : packer.add({order[i], static_cast<int64_t>(all[order[i]].ids.size())})) early.push_back(std::move(row));
+    QVERIFY(early.size() > 500);
+    for (size_t r = 0; r < early.size(); ++r) QCOMPARE(early[r], rows[r]);
+  }
+  void samplesWithoutDocumentsAndWithSeveralKeepTheOrderOfTheRest() {
+    const auto all = documents(300, 256, 3);
+    std::vector<EncodedSample> some;
+    for (const auto& e : all)
+      if (e.sample % 3 != 0) some.push_back(e), some.push_back(document(9, 7)), some.back().sample = e.sample;
+    const RowSettings settings{256, false, false, 42, 0};
+    for (const bool shuffle : {false, true}) {
+      RowSettings s = settings;
+      s.shuffle = shuffle;
+      const auto rows = make_rows(some, 300, s);
+      std::vector<int> seen(some.size());
+      for (const auto& row : rows) ++seen[row.at(0)];
+      QVERIFY(std::all_of(seen.begin(), seen.end(), [](int n) { return n == 1; }));
+    }
+    QVERIFY_EXCEPTION_THROWN(make_rows(some, 100, settings), ShapeError);
+  }
+  void piecesOfOneTextAreMixedWhenShuffled() {
+    std::vector<EncodedSample> pieces;
+    for (int32_t i = 0; i < 1000; ++i) pieces.push_back(document(64, i));  // all of sample 0
+    for (const bool packing : {true, false}) {
+      const auto rows = make_rows(pieces, 1, {64, packing, true, 42, 0});
+      QCOMPARE(rows.size(), size_t{1000});
+      size_t in_order = 0;
+      for (size_t r = 1; r < rows.size(); ++r) in_order += rows[r][0] == rows[r - 1][0] + 1;
+      QVERIFY(in_order < 20);
+    }
   }
   void withoutPackingEachDocumentIsARow() {
     const auto all = documents(50, 256, 3);
-    const auto rows = make_rows(all, 256, false, false, 42, 0);
+    const auto rows = rows_of(all, 256, false, false, 42, 0);
     QCOMPARE(rows.size(), size_t{50});
     for (uint32_t i = 0; i < 50; ++i) QCOMPARE(rows[i], Row{i});
     std::set<uint32_t> seen;
-    for (const auto& row : make_rows(all, 256, false, true, 42, 0)) seen.insert(row.at(0));
+    for (const auto& row : rows_of(all, 256, false, true, 42, 0)) seen.insert(row.at(0));
     QCOMPARE(seen.size(), size_t{50});
   }
   void longDocumentsDoNotComeFirstWhenShuffled() {
     const auto all = documents(2000, 512, 5);
-    const auto rows = make_rows(all, 512, true, true, 42, 0);
+    const auto rows = rows_of(all, 512, true, true, 42, 0);
     double first = 0, second = 0;  // longest document of the rows, first half against second half
     for (size_t r = 0; r < rows.size(); ++r) {
       size_t longest = 0;
@@ -116,7 +165,7 @@ class PackingTest : public QObject {
     for (const auto& e : all)
       for (size_t t = 0; t < e.ids.size(); ++t)
         if (e.labels[t] >= 0) apart.insert({static_cast<int32_t>(t), e.labels[t]});
-    const auto rows = make_rows(all, 256, true, true, 42, 3);
+    const auto rows = rows_of(all, 256, true, true, 42, 3);
     for (size_t r = 0; r < rows.size(); r += 4) {
       const TokenBatch b = collate(all, rows, r, 4);
       for (size_t d = 0; d + 1 < b.document_starts.size(); ++d) QVERIFY(b.labels[static_cast<size_t>(b.document_starts[d])] == -100);
@@ -126,7 +175,7 @@ class PackingTest : public QObject {
     QVERIFY(apart == packed);
   }
   void nothingGivesNoRows() {
-    QVERIFY(make_rows({}, 256, true, true, 1, 0).empty());
+    QVERIFY(rows_of({}, 256, true, true, 1, 0).empty());
     QCOMPARE(fill_share({}, {}, 256), 0.0);
     QCOMPARE(collate({}, {}, 0, 1).document_starts, std::vector<int32_t>{0});
   }
