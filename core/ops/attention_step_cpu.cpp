@@ -10,7 +10,7 @@
 namespace lorikeet {
 namespace {
 
-constexpr int64_t kChunk = 256;        // positions a task
+constexpr int64_t kChunk = 64;         // positions a task: short texts too have work for all threads
 constexpr int kScratch = 6;            // slot, of each thread and shared
 constexpr int64_t kStatistics = 16;    // floats in front of a head's part: maximum, sum; the part then starts a cache line
 

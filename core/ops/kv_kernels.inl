@@ -35,11 +35,12 @@ inline void widen(const KvRun& r, int64_t j, int64_t at, int64_t n, float* out) 
   for (int64_t i = 0; i < n; ++i) out[i] = S::value(row[i]);
 }
 
-template <class S>
-void scores(const KvRun& r, const float* q, float* p) {
+// kWidth: the width where it is one of the usual ones, so that the loops have no ends to care for; else 0.
+template <class S, int64_t kWidth>
+void scores_of(const KvRun& r, const float* q, float* p) {
   float row[kPiece];
   for (int64_t at = 0; at < r.width; at += kPiece) {
-    const int64_t n = r.width - at < kPiece ? r.width - at : kPiece;
+    const int64_t n = kWidth ? kWidth : r.width - at < kPiece ? r.width - at : kPiece;
     for (int64_t j = 0; j < r.count; ++j) {
       widen<S>(r, j, at, n, row);
       const float scale = S::scale(r, j);
@@ -54,12 +55,12 @@ void scores(const KvRun& r, const float* q, float* p) {
   }
 }
 
-template <class S>
-void mix(const KvRun& r, const float* p, float* o) {
+template <class S, int64_t kWidth>
+void mix_of(const KvRun& r, const float* p, float* o) {
   float row[kPiece];
   for (int64_t i = 0; i < r.heads * r.width; ++i) o[i] = 0.0f;
   for (int64_t at = 0; at < r.width; at += kPiece) {
-    const int64_t n = r.width - at < kPiece ? r.width - at : kPiece;
+    const int64_t n = kWidth ? kWidth : r.width - at < kPiece ? r.width - at : kPiece;
     for (int64_t j = 0; j < r.count; ++j) {
       widen<S>(r, j, at, n, row);
       const float scale = S::scale(r, j);
@@ -71,6 +72,20 @@ void mix(const KvRun& r, const float* p, float* o) {
       }
     }
   }
+}
+
+template <class S>
+void scores(const KvRun& r, const float* q, float* p) {
+  if (r.width == 64) return scores_of<S, 64>(r, q, p);
+  if (r.width == kPiece) return scores_of<S, kPiece>(r, q, p);
+  scores_of<S, 0>(r, q, p);
+}
+
+template <class S>
+void mix(const KvRun& r, const float* p, float* o) {
+  if (r.width == 64) return mix_of<S, 64>(r, p, o);
+  if (r.width == kPiece) return mix_of<S, kPiece>(r, p, o);
+  mix_of<S, 0>(r, p, o);
 }
 
 }  // namespace
