@@ -98,6 +98,7 @@ void Tape::run_records() {
     Record record = std::move(records_.back());
     records_.pop_back();
     forget(record.out);
+    record.out->remake.reset();  // all its readers have run
     if (record.out->grad.defined()) record.backward(*this);
     record.out->grad = Tensor();
   }

@@ -137,6 +137,78 @@ class TapeTest : public QObject {
     QCOMPARE(seen.size(), size_t{6});
     for (size_t i = 1; i < seen.size(); ++i) QCOMPARE(seen[i], seen[i - 1] - kElements * 4);
   }
+  void aValueIsMadeAgainOnceForAllReaders() {
+    constexpr int64_t kElements = 1 << 16;
+    int made = 0;
+    Tape tape(cx_, true);
+    std::vector<uint64_t> live;
+    std::vector<const void*> seen;
+    Var x = make_leaf(Tensor::zeros({1}), true);
+    const auto step = [&](const Var& in, const Kept& kept, bool reads) {
+      Var out = tape.make(Tensor::zeros({1}), {in});
+      tape.record(out, [out, in, kept, reads, &live, &seen](Tape& t) {
+        if (reads) {
+          const Tensor value = kept.get(t.context());
+          QCOMPARE(value.to_vector<float>()[5], 7.0f);
+          seen.push_back(value.raw());
+        }
+        live.push_back(arena_statistics().live_bytes);
+        t.accumulate(in, out->grad, true);
+      });
+      return out;
+    };
+    Var y = step(x, Kept(), false);  // the value is y's: its own backward does not read it
+    y->remake = std::make_shared<Remake>([&made](Context&) {
+      ++made;
+      Tensor t = Tensor::empty({kElements});
+      t.fill(7);
+      return t;
+    });
+    const Var first = step(y, Kept(y), true), second = step(first, Kept(y), true), last = step(second, Kept(), false);
+    tape.backward(last, Tensor::zeros({1}));
+    QCOMPARE(made, 1);
+    QCOMPARE(seen.size(), size_t{2});
+    QCOMPARE(seen[0], seen[1]);
+    QCOMPARE(live.size(), size_t{4});
+    constexpr uint64_t kBytes = kElements * 4, kSmall = 4096;  // values and gradients of one number
+    QVERIFY(live[1] + kSmall >= live[0] + kBytes && live[1] <= live[0] + kBytes + kSmall);  // made when the first asks
+    QVERIFY(live[2] + kSmall >= live[1]);                                                   // kept for the second
+    QVERIFY(live[3] + kBytes <= live[2] + kSmall);                                          // gone before y's own
+  }
+  void aValueNobodyAsksForIsNotMadeAgain() {
+    int made = 0;
+    {
+      Var x = make_leaf(random_tensor({3}, 1), true);
+      x->remake = std::make_shared<Remake>([&made](Context&) {
+        ++made;
+        return Tensor::zeros({3});
+      });
+      const Kept kept(x);
+      Tape tape(cx_, true);
+      Var y = scaled(tape, x, 2);
+      tape.backward(y, ones(3));
+    }
+    QCOMPARE(made, 0);
+  }
+  void withoutARemakeTheTensorItselfIsKept() {
+    Var x = make_leaf(random_tensor({3}, 1), true);
+    const void* data = x->value.raw();
+    const Kept kept(x);
+    Tape::forget(x);
+    QCOMPARE(kept.get(cx_).raw(), data);
+    QVERIFY(!Kept().get(cx_).defined());
+    // One that is made again holds nothing of the forward pass.
+    Var y = make_leaf(random_tensor({3}, 2), true);
+    y->remake = std::make_shared<Remake>([](Context&) { return random_tensor({3}, 2); });
+    const Tensor wanted = y->value.clone();
+    const void* first = y->value.raw();
+    const Kept again(y);
+    const Tensor held = y->value;  // so that the place is not taken again
+    Tape::forget(y);
+    const Tensor value = again.get(cx_);
+    QVERIFY(value.raw() != first);
+    QVERIFY(value.to_vector<float>() == wanted.to_vector<float>());
+  }
 };
 
 LORIKEET_TEST_MAIN(TapeTest)

@@ -48,7 +48,7 @@ class ElementwiseTest : public QObject {
     QVERIFY(y.to_vector<float>() == (std::vector<float>{3, 6, 9}));
   }
   void gathersAndScattersRows() {
-    for (DType t : {DType::f32, DType::f64}) {
+    for (DType t : {DType::f32, DType::f64, DType::bf16}) {
       Context cx = context(CpuLevel::scalar, 3);
       const Tensor x = strided(random_tensor({70, 9}, 1, t));
       std::vector<int32_t> rows;

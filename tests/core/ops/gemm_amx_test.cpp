@@ -1,4 +1,5 @@
 // The walk over AMX tiles against f64, by a plain model of the tiles: it is checked on machines without the unit too.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -95,7 +96,7 @@ class GemmAmxTest : public QObject {
       Tensor c = random_tensor({m, n + 3}, 3);
       const Tensor before = c.clone();
       if (!accumulate) c.columns(0, n).fill(std::nan(""));
-      multiply_by_tiles<PlainTiles>({pa.data(), pb.data(), c.data<float>(), c.row_stride(), m, n, depth, accumulate});
+      multiply_by_tiles<PlainTiles>({pa.data(), depth, pb.data(), depth, c.data<float>(), c.row_stride(), m, n, depth, accumulate});
       for (int64_t i = 0; i < m; ++i)
         for (int64_t j = 0; j < n + 3; ++j) {
           const double old = static_cast<double>(before.row<float>(i)[j]), found = static_cast<double>(c.row<float>(i)[j]);
@@ -106,6 +107,31 @@ class GemmAmxTest : public QObject {
     }
     QCOMPARE(PlainTiles::mistakes, 0);
     QVERIFY(!PlainTiles::configured);
+  }
+  // As PackedProduct calls it: rows of bf16 where they lie, a stretch of k at a time out of panels that go on behind it.
+  void operandsMayLieInWiderOnes() {
+    const int64_t m = 33, n = 40, depth = 32, first = 16, a_stride = depth + 21, b_stride = first + depth + 16, a_first = 5;
+    const int64_t a_rows = (m + 15) / 16 * 16, panels = (n + 15) / 16;
+    const Tensor a = random_tensor({m, 2 * depth}, 1), b = random_tensor({n, 2 * depth}, 2);
+    const Tensor ar = a.to(DType::bf16).to(DType::f32), br = b.to(DType::bf16).to(DType::f32);
+    const auto rows = packed_rows(a, depth, a_rows), columns = packed_panels(b, depth);
+    std::vector<int32_t> pa(static_cast<size_t>(a_rows * a_stride), 0x7fc07fc0), pb(static_cast<size_t>(panels * b_stride * 16), 0x7fc07fc0);  // NaN all around
+    for (int64_t i = 0; i < a_rows; ++i) std::copy_n(rows.begin() + i * depth, depth, pa.begin() + i * a_stride + a_first);
+    for (int64_t i = 0; i < panels; ++i) std::copy_n(columns.begin() + i * depth * 16, depth * 16, pb.begin() + (i * b_stride + first) * 16);
+    for (bool accumulate : {false, true}) {
+      Tensor c = random_tensor({m, n + 3}, 3);
+      const Tensor before = c.clone();
+      if (!accumulate) c.columns(0, n).fill(std::nan(""));
+      multiply_by_tiles<PlainTiles>({pa.data() + a_first, a_stride, pb.data() + first * 16, b_stride, c.data<float>(), c.row_stride(), m, n, depth, accumulate});
+      for (int64_t i = 0; i < m; ++i)
+        for (int64_t j = 0; j < n + 3; ++j) {
+          const double old = static_cast<double>(before.row<float>(i)[j]), found = static_cast<double>(c.row<float>(i)[j]);
+          double wanted = j < n && !accumulate ? 0 : old;
+          for (int64_t p = 0; p < 2 * depth && j < n; ++p) wanted += static_cast<double>(ar.row<float>(i)[p]) * static_cast<double>(br.row<float>(j)[p]);
+          VERIFY_SMALL(std::abs(found - wanted), 1e-4);
+        }
+    }
+    QCOMPARE(PlainTiles::mistakes, 0);
   }
 };
 

@@ -1,7 +1,7 @@
 #include "core/ops/rms_norm.h"
 
 #include "core/base/error.h"
-#include "tests/core/ops/op_support.h"
+#include "tests/core/ops/bf16_support.h"
 
 using namespace lorikeet;
 using namespace lorikeet::test;
@@ -106,6 +106,25 @@ class RmsNormTest : public QObject {
     VERIFY_THROWS(rms_norm_backward(cx, {x, x, narrow, rstd, y}), ShapeError, "weight");
     VERIFY_THROWS(rms_norm_backward(cx, {x, x, w, short_rstd, y}), ShapeError, "rstd");
     VERIFY_THROWS(rms_norm_backward(cx, {x, x, w, rstd, y64}), DTypeError, "f64");
+  }
+  // The same number as in f32, rounded once.
+  void roundsOnceToBf16() {
+    for (CpuLevel level : cpu_probe().available) {
+      Context cx = context(level);
+      for (int64_t width : {1, 3, 7, 33, 65, 576}) {
+        const Tensor x = strided(random_tensor({37, width}, 1, DType::f32, 3)), w = random_tensor({width}, 2);
+        Tensor y = strided_output(37, width, DType::f32), rounded = strided_output(37, width, DType::bf16), rstd = Tensor::empty({37}), again = Tensor::empty({37});
+        rms_norm(cx, {x, w, y, &rstd, kEps});
+        rms_norm(cx, {x, w, rounded, &again, kEps});
+        QVERIFY(same_bits(rstd, again));
+        VERIFY_SMALL(relative_l2(rounded, y), kRoundedOnce);
+        // x s w and x w s may differ in the last bit of f32, which may move a number across a tie.
+        const auto found = values(rounded), wanted = values(y);
+        for (size_t i = 0; i < found.size(); ++i) VERIFY_SMALL(std::abs(found[i] - wanted[i]), std::abs(wanted[i]) * (1 / 256.0 + 1e-6));
+      }
+      Tensor x = random_tensor({3, 4}, 1, DType::f64), w = random_tensor({4}, 2, DType::f64), rounded = Tensor::empty({3, 4}, DType::bf16);
+      VERIFY_THROWS(rms_norm(cx, {x, w, rounded, nullptr, kEps}), DTypeError, "y is bf16");
+    }
   }
 };
 

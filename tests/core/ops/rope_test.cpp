@@ -94,6 +94,26 @@ class RopeTest : public QObject {
     const Tensor floats = random_tensor({2}, 1);
     VERIFY_THROWS(rope(cx, {x, floats, cos_sin, 6, false}), DTypeError, "positions");
   }
+  void theRoundedResultIsTheOneInPlaceRoundedOnce() {
+    for (CpuLevel level : cpu_probe().available) {
+      Context cx = context(level);
+      for (int64_t d : {2, 6, 34, 66})
+        for (int64_t heads : {1, 3}) {
+          const Tensor positions = ids({0, 1, 2, 0, 1, 40}), cos_sin = table(41, d, DType::f32), input = random_tensor({6, heads * d}, 1);
+          Tensor x = strided(input), plain = strided(input), rounded = strided_output(6, heads * d, DType::bf16);
+          rope(cx, {x, positions, cos_sin, d, false, &rounded});
+          rope(cx, {plain, positions, cos_sin, d, false});
+          QVERIFY(same_bits(rounded, plain.to(DType::bf16)));
+        }
+    }
+    Context cx = context(CpuLevel::scalar);
+    const Tensor positions = ids({0, 1}), cos_sin = table(3, 4, DType::f32);
+    Tensor x = random_tensor({2, 4}, 1), narrow = Tensor::empty({2, 2}, DType::bf16), wide = Tensor::empty({2, 4}), exact = random_tensor({2, 4}, 1, DType::f64), rounded = Tensor::empty({2, 4}, DType::bf16);
+    const Tensor exact_table = table(3, 4, DType::f64);
+    VERIFY_THROWS(rope(cx, {x, positions, cos_sin, 4, false, &narrow}), ShapeError, "rounded is [2, 2]");
+    VERIFY_THROWS(rope(cx, {x, positions, cos_sin, 4, false, &wide}), DTypeError, "rounded is f32");
+    VERIFY_THROWS(rope(cx, {exact, positions, exact_table, 4, false, &rounded}), DTypeError, "x that is rounded is f64");
+  }
 };
 
 LORIKEET_TEST_MAIN(RopeTest)

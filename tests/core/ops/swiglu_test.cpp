@@ -1,7 +1,7 @@
 #include "core/ops/swiglu.h"
 
 #include "core/base/error.h"
-#include "tests/core/ops/op_support.h"
+#include "tests/core/ops/bf16_support.h"
 
 using namespace lorikeet;
 using namespace lorikeet::test;
@@ -97,6 +97,35 @@ class SwigluTest : public QObject {
     VERIFY_THROWS(swiglu(cx, {half, half, y}), DTypeError, "bf16");
     VERIFY_THROWS(swiglu_backward(cx, {other, a, a, y, y}), ShapeError, "[2, 5]");
     VERIFY_THROWS(swiglu_backward(cx, {a, a, a, wide, y}), DTypeError, "f64");
+  }
+  void rowsOfBf16AreRoundedOnce() {
+    for (CpuLevel level : cpu_probe().available)
+      for (int64_t width : {1, 3, 7, 33, 65, 1536})
+        for (const double scale : {1.0, 20.0}) {
+          const auto rows = [width](uint64_t seed, double size) { return strided(random_tensor({11, width}, seed, DType::bf16, size)); };
+          const Tensor g = rows(1, scale), u = rows(2, 1), dy = rows(3, 1);
+          Tensor y = strided_output(11, width, DType::bf16), dg = y.clone(), du = strided(y), wy = Tensor::empty({11, width}, DType::f64), wg = wy.clone(), wu = wy.clone();
+          Context cx = context(level), one = context(level, 1), exact = context(CpuLevel::scalar);
+          const Tensor g64 = g.to(DType::f64), u64 = u.to(DType::f64);
+          swiglu(cx, {g, u, y});
+          swiglu_backward(cx, {dy, g, u, dg, du});
+          swiglu(exact, {g64, u64, wy});
+          swiglu_backward(exact, {dy.to(DType::f64), g64, u64, wg, wu});
+          VERIFY_SMALL(relative_l2(y, wy), kRoundedOnce);
+          VERIFY_SMALL(relative_l2(dg, wg), kRoundedOnce);
+          VERIFY_SMALL(relative_l2(du, wu), kRoundedOnce);
+          // The same with another number of threads and over the inputs.
+          Tensor again = Tensor::empty({11, width}, DType::bf16), over_g = g.clone(), over_u = u.clone();
+          swiglu(one, {g, u, again});
+          QVERIFY(same_bits(again, y));
+          swiglu_backward(one, {dy, over_g, over_u, over_g, over_u});
+          QVERIFY(same_bits(over_g, dg) && same_bits(over_u, du));
+        }
+    Context cx = context(CpuLevel::scalar);
+    Tensor g = random_tensor({2, 4}, 1, DType::bf16), wide = Tensor::empty({2, 4}), y = Tensor::empty({2, 4}, DType::bf16);
+    VERIFY_THROWS(swiglu(cx, {g, wide, y}), DTypeError, "up is f32");
+    VERIFY_THROWS(swiglu(cx, {g, g, wide}), DTypeError, "y is f32");
+    VERIFY_THROWS(swiglu_backward(cx, {wide, g, g, y, y}), DTypeError, "an operand is f32");
   }
 };
 
