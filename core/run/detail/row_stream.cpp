@@ -48,7 +48,8 @@ std::optional<int64_t> RowStream::missing_epoch() const {
 
 std::optional<int64_t> RowStream::next_epoch(std::stop_token stop) {
   std::unique_lock lock(mutex_);
-  if (!wanted_changed_.wait(lock, stop, [this] { return missing_epoch().has_value(); })) return std::nullopt;
+  wanted_changed_.wait(lock, stop, [this] { return missing_epoch().has_value(); });
+  if (stop.stop_requested()) return std::nullopt;  // the wait tells of a missing epoch even then
   std::erase_if(epochs_, [this](const auto& e) { return e.first != wanted_ && e.first != wanted_ + 1; });
   const int64_t epoch = *missing_epoch();
   epochs_.insert_or_assign(epoch, Epoch{EpochRows(samples_)});

@@ -73,6 +73,27 @@ class PackingTest : public QObject {
     qInfo("%.2f %% filled", 100 * fill);
     QVERIFY(fill >= 0.97);
   }
+  void fewDocumentsThatFitExactlyAreFoundTogether() {
+    // Rows of 512 cut into pieces and mixed: only the pieces of a row fit together without a gap.
+    RandomStream random(21, 1);
+    std::vector<EncodedSample> all;
+    for (int row = 0; row < 12; ++row) {
+      int64_t room = 512;
+      while (room > 0) {
+        const int64_t length = room < 160 ? room : 60 + static_cast<int64_t>(random.below(100));
+        all.push_back(document(static_cast<size_t>(length), row));
+        all.back().sample = all.size() - 1;
+        room -= length;
+      }
+    }
+    for (const uint64_t seed : {1, 2, 3}) {
+      const auto rows = rows_of(all, 512, true, true, seed, 0);
+      QVERIFY2(rows.size() <= 13, std::to_string(rows.size()).c_str());
+      std::set<uint32_t> seen;
+      for (const auto& row : rows) seen.insert(row.begin(), row.end());
+      QCOMPARE(seen.size(), all.size());
+    }
+  }
   void documentsThatCannotPairAreStillAllThere() {
     std::vector<EncodedSample> all;
     for (int32_t i = 0; i < 9000; ++i) {

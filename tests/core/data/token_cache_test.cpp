@@ -8,6 +8,7 @@
 #include "tests/support/support.h"
 
 using namespace lorikeet;
+using namespace lorikeet::test;
 
 namespace {
 
