@@ -132,32 +132,37 @@ class TrainerTest : public QObject {
     QTest::addColumn<int>("groups");
     QTest::addColumn<int>("threads");
     QTest::addColumn<bool>("checkpointing");
-    QTest::newRow("two groups") << 2 << 2 << false;
-    QTest::newRow("two groups, checkpointing") << 2 << 2 << true;
-    QTest::newRow("three groups of four threads") << 3 << 4 << false;
-    QTest::newRow("more groups than batches") << 5 << 5 << false;
+    QTest::addColumn<bool>("bf16");
+    QTest::newRow("two groups") << 2 << 2 << false << false;
+    QTest::newRow("two groups, checkpointing") << 2 << 2 << true << false;
+    QTest::newRow("two groups, bf16") << 2 << 2 << false << true;
+    QTest::newRow("three groups of four threads") << 3 << 4 << false << false;
+    QTest::newRow("more groups than batches") << 5 << 5 << false << false;
   }
   void groupsGiveTheSameSteps() {
     QFETCH(int, groups);
     QFETCH(int, threads);
     QFETCH(bool, checkpointing);
+    QFETCH(bool, bf16);
     TrainerOptions options;
     options.policy = checkpointing ? CheckpointPolicy::full : CheckpointPolicy::none;
     Bench one(1, 0.2, options, "nf4"), many(threads, 0.2, options, "nf4"), again(threads, 0.2, options, "nf4");
+    for (Bench* b : {&one, &many, &again}) b->cx.set_compute(bf16 ? ComputeType::bf16 : ComputeType::f32);
     for (Bench* b : {&many, &again}) b->trainer->use_groups(make_thread_groups(groups, b->cx, false, read_topology()));
     for (int64_t step = 0; step < 4; ++step) {
       const StepResult a = one.trainer->train_step(grouped(2), 1e-3, step, {}), b = many.trainer->train_step(grouped(2), 1e-3, step, {}),
                        c = again.trainer->train_step(grouped(2), 1e-3, step, {});
       if (step == 0) QCOMPARE(b.loss, a.loss);
-      QVERIFY(std::abs(b.loss / a.loss - 1) < 1e-5);
-      QVERIFY(std::abs(b.grad_norm / a.grad_norm - 1) < 1e-5);
+      // A parameter one rounding away may round its bf16 operands the other way.
+      QVERIFY(std::abs(b.loss / a.loss - 1) < (bf16 ? 1e-3 : 1e-5));
+      QVERIFY(std::abs(b.grad_norm / a.grad_norm - 1) < (bf16 ? 1e-2 : 1e-5));
       QVERIFY(b.target_tokens == a.target_tokens && b.tokens == a.tokens);
       QCOMPARE(c.loss, b.loss);
       QCOMPARE(c.grad_norm, b.grad_norm);
     }
     QVERIFY(all_same_bits(many.values(), again.values()));
     const auto wanted = one.values(), got = many.values();
-    for (size_t i = 0; i < wanted.size(); ++i) QVERIFY(max_abs_difference(got[i], wanted[i]) < 2e-5);  // steps of 1e-3
+    for (size_t i = 0; i < wanted.size(); ++i) QVERIFY(max_abs_difference(got[i], wanted[i]) < (bf16 ? 1e-3 : 2e-5));  // steps of 1e-3
   }
   void aGroupThatFailsOrIsStoppedChangesNothing() {
     Bench bench(2);
