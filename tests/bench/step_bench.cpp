@@ -138,7 +138,7 @@ int run(Options& o) {
   Peaks peaks;
   int threads = 0;
   {
-    ThreadPool pool(o.config.device.threads > 0 ? static_cast<int>(o.config.device.threads) : usable_cores());
+    ThreadPool pool(o.config.device.threads > 0 ? static_cast<int>(o.config.device.threads) : default_threads());
     threads = pool.threads();
     peaks = measure_peaks(pool);
   }
