@@ -28,7 +28,7 @@ void adamw8bit_update(Context& cx, const Adamw8bitUpdateArgs& a) {
   check_operand(a.m_absmax, "m_absmax", DType::f32, blocks);
   check_operand(a.v_absmax, "v_absmax", DType::f32, blocks);
   if (a.step < 1) throw ShapeError("adamw8bit_update: step " + std::to_string(a.step) + "; steps count from 1");
-  adamw8bit_update_slot().get(cx.device())(cx, a);
+  adamw8bit_update_slot().run(cx, a);
 }
 
 }  // namespace lorikeet

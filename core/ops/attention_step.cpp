@@ -37,7 +37,7 @@ void attention_step(Context& cx, const AttentionStepArgs& a) {
     check_store(a, t, *t.keys);
     check_store(a, t, *t.values);
   }
-  attention_step_slot().get(cx.device())(cx, a);
+  attention_step_slot().run(cx, a);
 }
 
 }  // namespace lorikeet

@@ -28,15 +28,20 @@ int32_t next_token(detail::LoadedModel& m, const std::vector<int32_t>& ids, KvCa
   return detail::sample_token(logits.data<float>(), logits.size(), 0, 1, unused);
 }
 
+/// As the product keeps it unless told otherwise (kv_cache auto).
+KvCache make_cache(detail::LoadedModel& m, int64_t capacity) {
+  return m.model->make_cache(capacity, m.cx->unit().compute == ComputeType::bf16 ? DType::bf16 : DType::f32);
+}
+
 double prompt_rate(detail::LoadedModel& m) {
-  KvCache cache = m.model->make_cache(kLongPrompt);
+  KvCache cache = make_cache(m, kLongPrompt);
   const double began = monotonic_seconds();
   next_token(m, random_ids(kLongPrompt, m.model->config().vocab_size), cache);
   return static_cast<double>(kLongPrompt) / (monotonic_seconds() - began);
 }
 
 double writing_rate(detail::LoadedModel& m) {
-  KvCache cache = m.model->make_cache(kShortPrompt + kNewTokens);
+  KvCache cache = make_cache(m, kShortPrompt + kNewTokens);
   int32_t token = next_token(m, random_ids(kShortPrompt, m.model->config().vocab_size), cache);
   const double began = monotonic_seconds();
   for (int64_t i = 0; i < kNewTokens; ++i) token = next_token(m, {token}, cache);

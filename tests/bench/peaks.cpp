@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/base/system.h"
+#include "core/base/topology.h"
 #include "tests/bench/peak_loops.h"
 
 namespace lorikeet::bench {
@@ -115,7 +116,8 @@ Json machine_to_json(int threads) {
   Json levels = Json::array();
   for (const CpuLevel level : cpu_probe().available) levels.push_back(std::string(cpu_level_name(level)));
   return {{"cpu", cpu_probe().model_name},
-          {"cores", usable_cores()},
+          {"cores", read_topology().physical()},
+          {"logical_cpus", read_topology().usable()},
           {"threads", threads},
           {"memory_bytes", total_memory_bytes()},
           {"level", std::string(cpu_level_name(cpu_level()))},

@@ -124,7 +124,7 @@ Json measured_generation(const Options& o) {
   fmt::print("\nloading and generation\n");
   for (const std::string& format : o.generation) {
     const GenerationFigures f = measure_generation(o.config.model.path, format, static_cast<int>(o.config.device.threads),
-                                                   detail::compute_type_of(o.config.device.compute));
+                                                   detail::compute_type_of(o.config.device.compute, format));
     print_generation(f);
     rows.push_back(generation_to_json(f));
   }
@@ -138,7 +138,7 @@ int run(Options& o) {
   Peaks peaks;
   int threads = 0;
   {
-    ThreadPool pool(o.config.device.threads > 0 ? static_cast<int>(o.config.device.threads) : usable_cores());
+    ThreadPool pool(o.config.device.threads > 0 ? static_cast<int>(o.config.device.threads) : default_threads());
     threads = pool.threads();
     peaks = measure_peaks(pool);
   }

@@ -9,7 +9,7 @@ with texts, or a .txt. Needs torch, transformers, peft, safetensors here and, bu
 Both sides share everything but the arithmetic: rows of ids cut here, an adapter PEFT made, and the base weights. For `nf4` those
 are what `lorikeet quantize` wrote, decoded here to fp32 by the definition of the format. What is compared:
   step     loss and adapter gradients of one step of --step-rows rows, an adapter with B != 0: ours in f32 and bf16 against
-           torch f32. Beside them, not judged, how far torch in bf16 is from torch in f32.
+           torch f32. Beside them, not judged, how far torch in bf16 is from f32, and each side's f32 from f64.
   levels   the same from each CPU level of this machine against the best one, a shorter row, in f32 and in bf16
   curve    a run of STEPS steps from a fresh adapter: means over windows of 20 steps against torch's with the same adapter.
            The spread allowed is of torch's own runs from SEEDS adapters (only A differs; rows and their order do not).
@@ -27,6 +27,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.models.llama import modeling_llama
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 RATE, WINDOW = 2e-4, 20
@@ -152,6 +153,27 @@ def torch_step(model, rows):
     return sum(losses), {name: p.grad.clone() for name, p in trained(model).items()}
 
 
+def rms_norm_f64(self, x):
+    return self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon))
+
+
+def in_f64(model):
+    """The model in f64 throughout: transformers' own norms and rotary angles round to f32 on the way."""
+    theta = model.config.rope_parameters["rope_theta"]
+    model.double()
+    for module in model.modules():
+        if isinstance(module, modeling_llama.LlamaRMSNorm):
+            module.forward = rms_norm_f64.__get__(module)
+        elif isinstance(module, modeling_llama.LlamaRotaryEmbedding):
+            width = 2 * module.inv_freq.numel()
+            rates = 1.0 / theta ** (torch.arange(0, width, 2, dtype=torch.float64) / width)
+            def angles(x, position_ids, rates=rates):
+                once = position_ids[..., None].double() * rates
+                return torch.cat((once, once), -1).cos(), torch.cat((once, once), -1).sin()
+            module.forward = angles
+    return model
+
+
 def our_step(args, case, adapter, rows_file, compute, out, **environment):
     program([args.gradients, case.model, adapter, rows_file, out, "--quant", case.our_format(compute), "--compute", compute, "--threads", args.threads], **environment)
     tensors = load_file(out)
@@ -183,7 +205,21 @@ def check_step(args, case, work):
         print(f"  (the tensor that differs most: {worst_tensor(ours, gradients):.3g})")
     model.zero_grad(set_to_none=True)
     low_loss, low = torch_step(model.bfloat16(), rows)
-    print(f"  (torch in bf16, for comparison: loss {abs(low_loss - loss):.3g}, gradients {relative_l2(low, gradients):.3g})")
+    print(f"  (torch in bf16 against torch f32, for comparison: loss {abs(low_loss - loss):.3g}, gradients {relative_l2(low, gradients):.3g})")
+    exact_against(args, case, adapter, work)
+
+
+def exact_against(args, case, adapter, work):
+    """Not judged: how far each side's f32 is from f64 on one row. It tells whose rounding a failed bound is about."""
+    rows = rows_of(args, 1)
+    rows_file = write_rows(work / "exact.jsonl", rows)
+    model = tuned(case.torch_base(), 0, warm=True)
+    loss, gradients = torch_step(model, rows)
+    our_loss, ours = our_step(args, case, adapter, rows_file, "f32", work / "exact.safetensors")
+    model.zero_grad(set_to_none=True)
+    exact_loss, exact = torch_step(in_f64(model), rows)
+    print(f"  (against torch f64, one row: torch f32 loss {abs(loss - exact_loss):.3g}, gradients {relative_l2(gradients, exact):.3g}; "
+          f"ours f32 loss {abs(our_loss - exact_loss):.3g}, gradients {relative_l2(ours, exact):.3g})")
 
 
 def check_levels(args, case, work):
@@ -262,7 +298,7 @@ def main():
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tokens", type=int, default=128)
-    parser.add_argument("--step-rows", type=int, default=8)
+    parser.add_argument("--step-rows", type=int, default=16)
     parser.add_argument("--level-tokens", type=int, default=33)
     parser.add_argument("--weights", default="none,nf4")
     parser.add_argument("--curve-weights", default="nf4")
