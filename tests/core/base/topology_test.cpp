@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include <fstream>
 #include <map>
 #include <thread>
 
@@ -19,7 +20,7 @@ using Tree = std::map<std::string, std::string>;
 void put(const ScratchFolder& folder, const Tree& tree) {
   for (const auto& [name, content] : tree) {
     fs::create_directories(fs::path(folder.path(name)).parent_path());
-    folder.write(name, content);
+    std::ofstream(folder.path(name), std::ios::binary) << content;  // no fsync: there are hundreds
   }
 }
 

@@ -48,7 +48,7 @@ class PlannerTest : public QObject {
     QCOMPARE(p.bytes.total, written["bytes"]["total"].get<uint64_t>());
     QCOMPARE(p.trainable_parameters, int64_t{4} * 2 * (4 * (32 + 32) + 3 * (64 + 32) - 2 * 16));
     QVERIFY(p.fits && p.available_bytes > 0 && p.disk_bytes > 0);
-    QCOMPARE(QString::fromStdString(p.policy), QString("none"));
+    QCOMPARE(QString::fromStdString(p.policy), QString("norms+swiglu"));
     QVERIFY(!p.seconds_measured && p.seconds > 0);
     const Plan after = plan_of(config_);
     QVERIFY2(after.seconds_measured, "the run left its speed for the next plan");
@@ -131,14 +131,14 @@ class PlannerTest : public QObject {
     RunConfig c = config_;
     c.data.max_length = 64;
     c.training.batch_size = 64;  // activations decide
-    c.training.checkpointing = "none";
+    c.training.checkpointing = "norms+swiglu";
     const Plan fast = plan_of(c);
     c.training.checkpointing = "full";
     const Plan slow = plan_of(c);
     QVERIFY(slow.bytes.total < fast.bytes.total);
     c.training.checkpointing = "auto";
-    QCOMPARE(QString::fromStdString(plan_of(c).policy), QString("none"));
-    c.device.memory_limit = static_cast<int64_t>((slow.bytes.total + fast.bytes.total) / 2);
+    QCOMPARE(QString::fromStdString(plan_of(c).policy), QString("norms+swiglu"));
+    c.device.memory_limit = static_cast<int64_t>(slow.bytes.total);
     const Plan chosen = plan_of(c);
     QCOMPARE(QString::fromStdString(chosen.policy), QString("full"));
     QVERIFY(chosen.fits);
