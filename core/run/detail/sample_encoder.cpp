@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "core/base/threads.h"
 #include "core/run/detail/loaded_model.h"
+#include "core/tensor/cpu_level.h"
 
 namespace lorikeet::detail {
 namespace {
@@ -87,7 +88,7 @@ TokenizerPtr tokenizer_or_refusal(const ModelFiles& files) {
 
 SampleEncoder::SampleEncoder(const Dataset& data, const RunConfig& c, const EncodeSettings& settings, const ModelFiles& files)
     : settings_(settings), tokenizer_(tokenizer_or_refusal(files)), chat_(template_for(files, c.data.template_name)), model_path_(files.path()),
-      vocabulary_(files.config().vocab_size), threads_(c.device.threads > 0 ? c.device.threads : usable_cores()) {
+      vocabulary_(files.config().vocab_size), threads_(c.device.threads > 0 ? c.device.threads : default_threads()) {
   const std::string folder = token_cache_folder(), key = cache_key(data, c, settings, *tokenizer_, chat_.get());
   const auto samples = static_cast<int64_t>(data.samples.size());
   reader_ = TokenCacheReader::open(folder, key, samples, std::max(vocabulary_, tokenizer_->vocab_size()));
