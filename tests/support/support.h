@@ -28,7 +28,7 @@ class ScratchFolder {
   std::string path_;
 };
 
-/// Deterministic values in [-1, 1) (f32 or f64) by seed.
+/// Deterministic values in [-1, 1) (f32, f64 or bf16) by seed.
 Tensor random_tensor(Shape shape, uint64_t seed, DType dtype = DType::f32, double scale = 1);
 /// ||a - b|| / ||b|| over all elements, in f64.
 double relative_l2(const Tensor& a, const Tensor& b);

@@ -110,7 +110,7 @@ class LlamaBf16Test : public QObject {
       const double loss = std::abs(found.loss - wanted.loss), error = error_of(found.gradients, wanted.gradients);
       // f32: rounding errors of some hundred products. bf16: numbers of 8 bits between all products of two blocks.
       QVERIFY2(loss <= (rounds ? 1e-3 : 1e-5), qPrintable(QString("loss off by %1").arg(loss)));
-      QVERIFY2(error <= (rounds ? 1e-2 : 1e-5), qPrintable(QString("gradients off by %1").arg(error)));
+      QVERIFY2(error <= (rounds ? 2e-2 : 1e-5), qPrintable(QString("gradients off by %1").arg(error)));
     }
   }
   void packedDocumentsDoNotSeeEachOther_data() { compute_rows(); }

@@ -53,7 +53,7 @@ class StreamedRunTest : public QObject {
       fs::remove_all(token_cache_folder());
       return train_until(*make_train_job(c, {}, path(name)), until);
     };
-    QCOMPARE(train("large", 12), JobOutcome::finished);
+    QCOMPARE(train("large", 1000), JobOutcome::finished);
     QVERIFY(log_of("large").find("tokenised during the run") != std::string::npos);
     for (const int64_t step : {1, 7}) {
       const std::string name = "large" + std::to_string(step);
@@ -63,7 +63,7 @@ class StreamedRunTest : public QObject {
       QCOMPARE(QString::fromStdString(essence_of_run(path(name))), QString::fromStdString(essence_of_run(path("large"))));
     }
     Planner().prepare(c);  // looks at everything and leaves it in the cache
-    QCOMPARE(train_until(*make_train_job(c, {}, path("cached")), 12), JobOutcome::finished);
+    QCOMPARE(train_until(*make_train_job(c, {}, path("cached")), 1000), JobOutcome::finished);
     QVERIFY(log_of("cached").find("tokenised during the run") == std::string::npos);
     QCOMPARE(QString::fromStdString(essence_of_run(path("cached"))), QString::fromStdString(essence_of_run(path("large"))));
   }
