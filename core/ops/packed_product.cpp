@@ -19,7 +19,8 @@ void PackedProduct::multiply(Bf16Rows a, int64_t rows, int64_t k, Packed b, int6
     GemmBlock block{at, a.stride / 2, b.data + p * kPanelColumns, b.steps, c, c_stride, rows, columns, depth, accumulate || p > 0};
     // Rows are read in whole steps and row units; where that would pass their end a filled-up copy is read.
     alignas(64) uint16_t copy[kRows * kMostDepth * 2];
-    if (a.stride % 2 != 0 || 2 * depth != part || rows % kernels_.row_unit != 0) {
+    const bool whole_steps = a.stride % 2 == 0 && reinterpret_cast<uintptr_t>(at) % sizeof(uint32_t) == 0 && 2 * depth == part;
+    if (!whole_steps || rows % kernels_.row_unit != 0) {
       for (int64_t r = 0; r < rows; ++r) {
         std::memcpy(copy + r * 2 * depth, at + r * a.stride, static_cast<size_t>(part) * sizeof(uint16_t));
         std::fill(copy + r * 2 * depth + part, copy + (r + 1) * 2 * depth, uint16_t{0});
