@@ -212,10 +212,11 @@ class PlannerTest : public QObject {
       QVERIFY(p.steps > 0 && planner.is_prepared(c));
     }
 #ifdef LORIKEET_SANITIZED
-    constexpr double kMostMs = 400;  // the sanitizers' checks take their time
+    constexpr double kMostMs = 1500;  // the sanitizers' checks take their time
 #else
     constexpr double kMostMs = 100;
 #endif
+    qInfo("an edit is followed in %.1f ms", fastest);
     QVERIFY2(fastest < kMostMs, qPrintable(QString("%1 ms").arg(fastest)));
   }
 
