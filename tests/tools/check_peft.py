@@ -5,7 +5,7 @@
     python check_peft.py fourbit FOLDER                         transformers + bitsandbytes load it; decoded values equal a plain
                                                                 decoding of the file; its tokenizer and a greedy text are shown
 
-LOGITS.npy comes from `lorikeet score --model MODEL --adapter ADAPTER --ids IDS --logits LOGITS.npy`.
+LOGITS.npy comes from `lorikeet score --compute f32 --model MODEL --adapter ADAPTER --ids IDS --logits LOGITS.npy`.
 """
 import json
 import pathlib
