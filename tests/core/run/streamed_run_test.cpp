@@ -12,20 +12,6 @@
 using namespace lorikeet;
 using namespace lorikeet::test;
 
-namespace {
-
-/// Trains until `step` steps are done, then asks to stop.
-JobOutcome train_until(Job& job, int64_t step) {
-  std::stop_source stop;
-  JobEvents events;
-  events.on_step = [&](const StepReport& r) {
-    if (r.step >= step) stop.request_stop();
-  };
-  return job.run(stop.get_token(), events);
-}
-
-}  // namespace
-
 class StreamedRunTest : public QObject {
   Q_OBJECT
   ScratchFolder scratch_;

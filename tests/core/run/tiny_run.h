@@ -27,4 +27,14 @@ std::string essence_of_run(const std::string& run);
 /// metrics.jsonl without time, tokens_per_s, step_ms, host_bytes, device_bytes.
 std::string timeless_metrics(const std::string& run);
 
+/// Trains until `step` steps are done, then asks to stop.
+inline JobOutcome train_until(Job& job, int64_t step) {
+  std::stop_source stop;
+  JobEvents events;
+  events.on_step = [&](const StepReport& r) {
+    if (r.step >= step) stop.request_stop();
+  };
+  return job.run(stop.get_token(), events);
+}
+
 }  // namespace lorikeet::test

@@ -28,16 +28,6 @@ std::set<std::string> keys_of(const Json& j) {
   return out;
 }
 
-/// Trains until `step` steps are done, then asks to stop.
-JobOutcome train_until(Job& job, int64_t step) {
-  std::stop_source stop;
-  JobEvents events;
-  events.on_step = [&](const StepReport& r) {
-    if (r.step >= step) stop.request_stop();
-  };
-  return job.run(stop.get_token(), events);
-}
-
 }  // namespace
 
 /// Hundreds of small checkpoints, each brought to the disk many times over: in memory where there is room, since what is
