@@ -1,3 +1,5 @@
+// Each thread has its share of the tasks; whoever is done with his takes what others have not begun, so that a core that
+// is slowed down by the rest of the machine does not hold up the region.
 // Workers spin for a short while for the next region (a training step has thousands of them), then sleep.
 #include "core/base/threads.h"
 
@@ -25,23 +27,31 @@ struct ThreadPool::State {
   const std::function<void(int64_t, int)>* body = nullptr;
   int64_t tasks = 0;
   int threads = 1;
+  /// How many of its own tasks a thread's share has given out, to itself or to others.
+  struct alignas(64) Share { std::atomic<int64_t> taken{0}; };
+  std::vector<Share> shares;
   std::stop_token stop;
   std::mutex error_mutex;
   std::exception_ptr error;
 
+  /// Tasks of the share that nobody has begun.
+  void work_on(int share, int thread) {
+    std::atomic<int64_t>& taken = shares[static_cast<size_t>(share)].taken;
+    for (int64_t t; (t = share + taken.fetch_add(1, std::memory_order_relaxed) * threads) < tasks;) {
+      if (stop.stop_requested()) throw Interrupted("stopped");
+      (*body)(t, thread);
+    }
+  }
   void work(int thread) {
     try {
-      for (int64_t t = thread; t < tasks; t += threads) {
-        if (stop.stop_requested()) throw Interrupted("stopped");
-        (*body)(t, thread);
-      }
+      for (int i = 0; i < threads; ++i) work_on((thread + i) % threads, thread);
     } catch (...) {
       std::lock_guard lock(error_mutex);
       if (!error) error = std::current_exception();
     }
   }
   void loop(int thread) {
-    constexpr int kSpins = 2000;
+    constexpr int kSpins = 8000;
     uint64_t seen = 0;
     while (true) {
       int spins = 0;
@@ -63,6 +73,7 @@ struct ThreadPool::State {
 
 ThreadPool::ThreadPool(int threads, std::vector<int> cpus) : state_(std::make_unique<State>()), threads_(std::max(1, threads)) {
   state_->threads = threads_;
+  state_->shares = std::vector<State::Share>(static_cast<size_t>(threads_));
   for (int i = 1; i < threads_; ++i) state_->workers.emplace_back([this, i, cpu = cpus.empty() ? -1 : cpus[static_cast<size_t>(i) % cpus.size()]] {
       if (cpu >= 0) bind_this_thread({cpu});  // refused: slower perhaps, never wrong
       state_->loop(i);
@@ -85,6 +96,7 @@ void ThreadPool::run(int64_t tasks, const std::function<void(int64_t, int)>& bod
   s.body = &body;
   s.tasks = tasks;
   s.error = nullptr;
+  for (State::Share& share : s.shares) share.taken.store(0, std::memory_order_relaxed);
   const bool alone = threads_ == 1 || tasks == 1;
   if (!alone) {
     s.running.store(threads_ - 1, std::memory_order_release);

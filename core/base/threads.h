@@ -1,4 +1,6 @@
-/// The program's own thread pool: one parallel region at a time, static partition, same thread count = same result.
+/// The program's own thread pool: one parallel region at a time, static partition with the leftovers shared. A task's
+/// result must not depend on the thread that runs it (`thread` names scratch memory, never a sum): then it is the same for
+/// every run and number of threads.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -19,7 +21,8 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
   int threads() const { return threads_; }
-  /// Calls body(task, thread) for task = 0..tasks-1; task t runs on thread t % threads (static, reproducible).
+  /// Calls body(task, thread) for task = 0..tasks-1; task t belongs to thread t % threads, and goes to another one only
+  /// when that one has no tasks left.
   void run(int64_t tasks, const std::function<void(int64_t task, int thread)>& body);
   /// Splits [0, n) into blocks of `block` and calls body(begin, end, thread) for each block.
   void for_blocks(int64_t n, int64_t block, const std::function<void(int64_t begin, int64_t end, int thread)>& body);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/ops/attention_parts.h"
 
 namespace lorikeet {
 namespace {
@@ -16,6 +17,7 @@ struct BlockForm {
   const int64_t* ranks;  // q k v o gate up down
   int64_t row;           // bytes of a number in the rows that linear layers read and write
   CheckpointPolicy policy;
+  int64_t parts;         // of dq, which the kernel on bf16 rows sums at the end
 
   bool rounded() const { return row < kSum; }
   bool again() const { return policy == CheckpointPolicy::norms_swiglu || policy == CheckpointPolicy::mlp; }
@@ -57,7 +59,7 @@ struct BlockForm {
     const int64_t product_again = adapted(6) && again() && halves_need(grad) ? f * row + halves_again(grad) : 0;
     const int64_t in_down = (rounded() ? c * row : 0) + ranks[6] * row * copies + product_again;
     const int64_t in_mlp = attention + mlp_saved(grad) + c * kSum + f * row + std::max(in_down, halves_again(grad));
-    const int64_t in_attention = attention + c * kSum + q * row + (q + 2 * k) * kSum + heads * kSum * (rounded() ? 2 : 1);
+    const int64_t in_attention = attention + c * kSum + q * row + (q + 2 * k) * kSum + heads * kSum * (rounded() ? 2 : 1) + parts;
     return std::max(in_mlp, in_attention);
   }
   /// The same for a block that is run again first: its output is made while the output's gradient waits.
@@ -70,12 +72,14 @@ struct BlockForm {
 }  // namespace
 
 ActivationBytes activation_bytes(const ModelConfig& config, const std::vector<int64_t>& ranks, CheckpointPolicy policy,
-                                 ComputeType compute, int64_t tokens, int64_t targets) {
+                                 ComputeType compute, int64_t tokens, int64_t longest, int64_t targets) {
   if (static_cast<int64_t>(ranks.size()) != config.layers * 7)
     throw ShapeError("activation_bytes: " + std::to_string(ranks.size()) + " ranks for " +
                      std::to_string(config.layers * 7) + " linear layers");
   const int64_t c = config.hidden_size, row = compute == ComputeType::bf16 ? 2 : kSum;
   const bool full = policy == CheckpointPolicy::full;
+  int64_t parts = 0;  // bytes per token, as if all documents were as long as the longest: shorter ones have less
+  if (compute == ComputeType::bf16 && longest > 0) parts = (attention_part_bytes(longest, config.heads, config.kv_heads, config.head_dim) + longest - 1) / longest;
   bool grad = false;  // whether the input of the block at hand needs a gradient
   int64_t saved = 0, recompute = 0, last = 0;
   for (int64_t layer = 0; layer < config.layers; ++layer) {
@@ -86,7 +90,8 @@ ActivationBytes activation_bytes(const ModelConfig& config, const std::vector<in
                           config.heads,
                           ranks.data() + layer * 7,
                           row,
-                          policy};
+                          policy,
+                          parts};
     const bool input_needs = full ? layer > 0 : grad;
     if (full) {
       saved += c * kSum;  // x alone; the block is run again in backward

@@ -13,7 +13,7 @@ struct ActivationBytes {
   uint64_t saved = 0;  // kept from forward to backward when the loss begins
   uint64_t peak = 0;   // most that is alive at once, `saved` included
 };
-/// A pass over `tokens` tokens of which `targets` have a target. `ranks` holds the adapter rank of each
+/// A pass over `tokens` tokens in documents of up to `longest`, of which `targets` have a target. `ranks` holds the adapter rank of each
 /// matrix of linear_shapes(config), 0 for none. Not in here: weights, adapters, their gradients and optimizer state, and
 /// the kernels' scratch (Context::scratch_bytes).
 ///
@@ -23,6 +23,6 @@ struct ActivationBytes {
 /// 4 C + 2 Q + 2 K + 3 F + sum of ranks + heads + 2, each 4 bytes. Computing in bf16 takes 2 bytes for all but x, middle
 /// and the sums and factors. Policy norms+swiglu drops both norms and the product, mlp gate and up too; full keeps x.
 ActivationBytes activation_bytes(const ModelConfig& config, const std::vector<int64_t>& ranks, CheckpointPolicy policy,
-                                 ComputeType compute, int64_t tokens, int64_t targets);
+                                 ComputeType compute, int64_t tokens, int64_t longest, int64_t targets);
 
 }  // namespace lorikeet

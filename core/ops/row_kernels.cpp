@@ -14,10 +14,19 @@ uint32_t dropout_hash(const DropoutRow& d, uint32_t column) {
   return h ^ (h >> 15);
 }
 
+namespace {
+
+bool has_bf16_instructions() {
+  static const bool has = cpu_probe().bf16_dot;
+  return has;
+}
+
+}  // namespace
+
 const RowKernels& row_kernels(CpuLevel level) {
   switch (level) {
     case CpuLevel::amx:
-    case CpuLevel::avx512: return avx512::kRowKernels;
+    case CpuLevel::avx512: return has_bf16_instructions() ? avx512_bf16::kRowKernels : avx512::kRowKernels;
     case CpuLevel::avx2: return avx2::kRowKernels;
     case CpuLevel::scalar: break;
   }

@@ -57,5 +57,6 @@ uint32_t dropout_hash(const DropoutRow& d, uint32_t column);
 namespace scalar { extern const RowKernels kRowKernels; }
 namespace avx2 { extern const RowKernels kRowKernels; }
 namespace avx512 { extern const RowKernels kRowKernels; }
+namespace avx512_bf16 { extern const RowKernels kRowKernels; }
 
 }  // namespace lorikeet

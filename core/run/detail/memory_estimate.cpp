@@ -69,7 +69,8 @@ std::vector<int64_t> ranks_of(const MemoryQuestion& q, const std::vector<LinearS
 /// counted as gradients of the adapter: those come one block after the other while the saved values of blocks go.
 uint64_t activation_peak(const MemoryQuestion& q, const std::vector<int64_t>& ranks, uint64_t logit_bytes, uint64_t gradient_bytes) {
   const int64_t tokens = q.batches.most_tokens, targets = q.batches.most_targets;
-  const ActivationBytes a = activation_bytes(q.model.config, ranks, q.policy, compute_type_of(q.config.device.compute, q.config.quantization.format), tokens, targets);
+  const ActivationBytes a = activation_bytes(q.model.config, ranks, q.policy, compute_type_of(q.config.device.compute, q.config.quantization.format), tokens,
+                                           std::min(tokens, q.batches.longest_document), targets);
   const auto c = static_cast<uint64_t>(q.model.config.hidden_size);
   // Dropout makes a masked copy of a layer's input while the layer is at work.
   const uint64_t masked = q.config.adapter.dropout > 0 ? static_cast<uint64_t>(tokens * q.model.config.intermediate_size) * kFloat : 0;
@@ -92,16 +93,16 @@ uint64_t f32_scratch(const MemoryQuestion& q, uint64_t threads, uint64_t logits,
 /// a thread's decoded and packed rows, sums and strips of scores; shared, a stretch of packed weight or head and the
 /// packed heads of attention.
 uint64_t bf16_scratch(const MemoryQuestion& q, uint64_t threads, const std::vector<int64_t>& ranks) {
-  constexpr int64_t kRows = 64, kColumns = 192, kPacked = 288 << 10, kLogits = 256, kStretch = 8 << 20, kUnit = 32;
+  constexpr int64_t kRows = 64, kColumns = 192, kPacked = 288 << 10, kStretch = 8 << 20, kUnit = 32;
+  constexpr int64_t kStrips = kRows * (512 * 4 + 512 * 2 + 256 * 4 + 256 * 2);  // scores and weights of attention; the loss needs less
   const ModelConfig& m = q.model.config;
   const int64_t widest = std::max({m.hidden_size, m.intermediate_size, m.heads * m.head_dim});
   const int64_t rank = ranks.empty() ? 0 : *std::max_element(ranks.begin(), ranks.end());
-  const int64_t document = (q.batches.longest_document + kUnit - 1) / kUnit * kUnit;
   const int64_t decoded = kRows * widest * 4, packed = std::max(kPacked, kUnit * widest * 2);
   const int64_t sums = std::max(kRows, rank) * kColumns * 4 + kColumns * rank * 2;
-  const int64_t thread = decoded + packed + sums + kRows * document * 12 + kRows * kLogits * 6;
+  const int64_t thread = decoded + packed + sums + kStrips;
   const int64_t tokens = q.batches.most_tokens + kUnit * (q.batches.most_tokens / std::max<int64_t>(q.batches.longest_document, 1) + 1);
-  const int64_t heads = (4 * m.heads + 3 * m.kv_heads) * m.head_dim * tokens * 2;
+  const int64_t heads = 4 * m.heads * m.head_dim * tokens * 2;
   const int64_t panels = std::min<int64_t>(kSharedBytes, widest * m.hidden_size * 2);
   const int64_t head = std::min<int64_t>(kStretch / 2, m.vocab_size * m.hidden_size * 2);
   const int64_t shared = std::max(panels, head) + std::max(heads, head) + widest * rank * 2;

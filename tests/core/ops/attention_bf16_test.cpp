@@ -75,6 +75,22 @@ class AttentionBf16Test : public QObject {
             VERIFY_SMALL(relative_l2(c.dk, wanted.dk), kGradient);
           }
   }
+  // Several segments of keys and of queries, and chunks of keys whose parts of dq are summed.
+  void longDocumentsMatch_data() { unit_rows(); }
+  void longDocumentsMatch() {
+    QFETCH(int, level);
+    QFETCH(int, compute);
+    Context cx = unit_context(level, compute);
+    for (const auto& documents : {std::vector<int32_t>{0, 1101}, {0, 513, 530}, {0, 40, 552}}) {
+      Case c(documents, 4, 2, 16, 6);
+      c.forward(cx);
+      c.backward(cx);
+      const Reference wanted(c);
+      VERIFY_SMALL(relative_l2(c.o, wanted.o), 1.5 * kRoundedOnce);
+      VERIFY_SMALL(max_abs_difference(c.lse, wanted.lse), 2e-5);
+      for (const auto& [found, right] : {std::pair{&c.dq, &wanted.dq}, {&c.dk, &wanted.dk}, {&c.dv, &wanted.dv}}) VERIFY_SMALL(relative_l2(*found, *right), kGradient);
+    }
+  }
   void headsOfEveryWidthMatch() {  // 256 is the widest the packed form takes, 260 goes through f32
     Context cx = unit_context(static_cast<int>(cpu_probe().best), static_cast<int>(ComputeType::bf16));
     for (int64_t d : {128, 255, 256, 260}) {

@@ -42,6 +42,29 @@ class RowKernelsTest : public QObject {
       for (size_t i = 0; i < x.size(); ++i) QVERIFY(i == 7 ? x[i] == 1.0f : x[i] < 1e-37f);
     }
   }
+  void theSameHoldsOnBf16Rows() {
+    for (CpuLevel level : cpu_probe().available) {
+      const RowKernels& k = row_kernels(level);
+      for (int64_t n : {1, 5, 16, 40}) {
+        const float inf = std::numeric_limits<float>::infinity();
+        std::vector<float> x(static_cast<size_t>(n), -inf);
+        Tensor p = nan_filled({n}, DType::bf16);
+        x[static_cast<size_t>(n / 2)] = 0;
+        QCOMPARE(k.exp_sum_bf16(x.data(), 1, 0, p.bits16(), n), 1.0f);
+        for (int64_t i = 0; i < n; ++i) QVERIFY(values(p)[static_cast<size_t>(i)] == (i == n / 2 ? 1.0 : 0.0));
+        x[static_cast<size_t>(n / 2)] = std::numeric_limits<float>::quiet_NaN();
+        QVERIFY(std::isnan(k.exp_sum_bf16(x.data(), 1, 0, p.bits16(), n)));
+        QVERIFY(std::isnan(values(p)[static_cast<size_t>(n / 2)]));
+        Tensor g = Tensor::empty({n}, DType::bf16), u = Tensor::empty({n}, DType::bf16);
+        u.fill(1);
+        for (const double v : {-300.0, 300.0}) {
+          g.fill(v);
+          k.silu_mul_bf16(g.bits16(), u.bits16(), p.bits16(), n);
+          for (const double y : values(p)) QVERIFY(v < 0 ? std::abs(y) < 1e-30 : std::abs(y / v - 1) < 4e-3);
+        }
+      }
+    }
+  }
   void reductionsOfEveryLengthMatch() {
     for (CpuLevel level : cpu_probe().available) {
       const RowKernels& k = row_kernels(level);
