@@ -158,26 +158,24 @@ struct Backward {
     }
   }
 
-  /// Sums the parts of rows [begin, end) of a document and turns them back.
-  void sum_queries(size_t document, int64_t begin, int64_t end) const {
-    float sum[kBlock];
-    for (int64_t h = 0; h < s.heads; ++h)
-      for (int64_t c = 0; c < s.head_dim; ++c) {
-        std::fill(sum, sum + kBlock, 0.0f);
-        for (const Part& p : parts.list)
-          if (p.document == static_cast<int64_t>(document) && p.begin <= begin) {
-            const float* from = parts.of(p, h, s.head_dim) + c * p.stride + begin - p.begin;
-            for (int64_t r = 0; r < end - begin; ++r) sum[r] += from[r];
-          }
-        float* to = a.dq.row<float>(documents[document].first + begin) + h * s.head_dim + c;
-        for (int64_t r = 0; r < end - begin; ++r) to[r * a.dq.row_stride()] = sum[r] * scale;
+  /// Sums the parts of rows [begin, end) of a document, at most kBlock, and turns them back.
+  void sum_queries(size_t document, int64_t begin, int64_t end, int thread) const {
+    const int64_t rows = end - begin;
+    auto* sum = static_cast<float*>(cx.scratch(thread, scores, static_cast<size_t>(s.head_dim * kBlock) * sizeof(float)));
+    for (int64_t h = 0; h < s.heads; ++h) {
+      std::fill(sum, sum + s.head_dim * kBlock, 0.0f);
+      for (const Part& p : parts.list) {
+        if (p.document != static_cast<int64_t>(document) || p.begin > begin) continue;
+        for (int64_t c = 0; c < s.head_dim; ++c) kernels.axpy(parts.of(p, h, s.head_dim) + c * p.stride + begin - p.begin, 1, sum + c * kBlock, rows);
       }
+      kernels.turn(sum, kBlock, s.head_dim, rows, scale, a.dq.row<float>(documents[document].first + begin) + h * s.head_dim, a.dq.row_stride());
+    }
   }
 
   void run() const {
     cx.pool().run(static_cast<int64_t>(parts.list.size()) * s.kv_heads, [&](int64_t i, int thread) { run(parts.list[static_cast<size_t>(i / s.kv_heads)], i % s.kv_heads, thread); });
     for (size_t d = 0; d < documents.size(); ++d)
-      cx.pool().for_blocks(documents[d].rows(), kBlock, [&](int64_t begin, int64_t end, int) { sum_queries(d, begin, end); });
+      cx.pool().for_blocks(documents[d].rows(), kBlock, [&](int64_t begin, int64_t end, int thread) { sum_queries(d, begin, end, thread); });
   }
 };
 

@@ -46,6 +46,8 @@ struct RowKernels {
   void (*silu_mul_backward_bf16)(const uint16_t* dy, const uint16_t* g, const uint16_t* u, uint16_t* dg, uint16_t* du, int64_t n);
   /// p = exp(x * scale - offset) rounded; returns the sum before rounding.
   float (*exp_sum_bf16)(const float* x, float scale, float offset, uint16_t* p, int64_t n);
+  /// y [columns, rows] = s x^T, x [rows, columns]; strides between rows.
+  void (*turn)(const float* x, int64_t x_stride, int64_t rows, int64_t columns, float s, float* y, int64_t y_stride);
   float (*dot_bf16)(const uint16_t* x, const uint16_t* y, int64_t n);
   /// Softmax and its gradient: p = exp(x * scale - lse), ds = p (dp - delta). One lse and delta for the row, or, with
   /// step 1, one for each element.

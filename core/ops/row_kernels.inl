@@ -148,6 +148,6 @@ void dropout(const DropoutRow& d, const float* x, float scale, float* y, int64_t
 }  // namespace
 
 const RowKernels kRowKernels = {&sum_of_squares, &dot, &max_of, &scale_mul, &axpy, &exp_sum, &silu_mul, &silu_mul_backward, &rms_norm_dx, &dot3, &rotate, &adamw, &dropout,
-                                &to_bf16, &from_bf16, &scale_mul_bf16, &silu_mul_bf16, &silu_mul_backward_bf16, &exp_sum_bf16, &dot_bf16, &score_gradient};
+                                &to_bf16, &from_bf16, &scale_mul_bf16, &silu_mul_bf16, &silu_mul_backward_bf16, &exp_sum_bf16, &turn, &dot_bf16, &score_gradient};
 
 }  // namespace lorikeet::LORIKEET_LEVEL

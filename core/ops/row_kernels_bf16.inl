@@ -82,3 +82,8 @@ void score_gradient(const float* x, const float* dp, float scale, const float* l
     ds[i] = bf16_of(e * (dp[i] - delta[i]));
   }
 }
+
+void turn(const float* x, int64_t x_stride, int64_t rows, int64_t columns, float s, float* y, int64_t y_stride) {
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < columns; ++c) y[c * y_stride + r] = x[r * x_stride + c] * s;
+}

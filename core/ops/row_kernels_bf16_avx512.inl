@@ -3,6 +3,8 @@
 
 #include <immintrin.h>
 
+#include "core/ops/transpose16_avx512.inl"
+
 inline __m512 widened(__m256i b) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(b), 16)); }
 
 /// 16 numbers of a row at a time: all of them, or the first ones where the row ends.
@@ -105,4 +107,18 @@ void score_gradient(const float* x, const float* dp, float scale, const float* l
     part.store(p + i, e);
     part.store(ds + i, _mm512_mul_ps(e, _mm512_sub_ps(part.floats(dp + i), d)));
   });
+}
+
+void turn(const float* x, int64_t x_stride, int64_t rows, int64_t columns, float s, float* y, int64_t y_stride) {
+  const __m512 scale = _mm512_set1_ps(s);
+  for (int64_t r = 0; r < rows; r += 16)
+    for (int64_t c = 0; c < columns; c += 16) {
+      const int64_t some_rows = rows - r < 16 ? rows - r : 16, some_columns = columns - c < 16 ? columns - c : 16;
+      const auto from = static_cast<__mmask16>((1u << some_columns) - 1), to = static_cast<__mmask16>((1u << some_rows) - 1);
+      __m512i tile[16];
+      for (int i = 0; i < 16; ++i) tile[i] = i < some_rows ? _mm512_castps_si512(_mm512_mul_ps(_mm512_maskz_loadu_ps(from, x + (r + i) * x_stride + c), scale)) : _mm512_setzero_si512();
+      transpose16(tile);
+      for (int i = 0; i < 16; ++i)
+        if (i < some_columns) _mm512_mask_storeu_ps(y + (c + i) * y_stride + r, to, _mm512_castsi512_ps(tile[i]));
+    }
 }

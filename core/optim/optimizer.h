@@ -36,6 +36,6 @@ struct OptimizerKind {
 };
 const Registry<OptimizerKind>& optimizers();  // adamw adamw8bit paged_adamw paged_adamw8bit
 /// L2 norm over all gradients, summed in f64 in a fixed order.
-double gradient_norm(const std::vector<NamedParameter>& parameters);
+double gradient_norm(Context& cx, const std::vector<NamedParameter>& parameters);
 
 }  // namespace lorikeet

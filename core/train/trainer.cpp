@@ -109,7 +109,7 @@ StepResult Trainer::train_step(const std::vector<TokenBatch>& micro_batches, dou
   const double per_token = 1.0 / static_cast<double>(result.target_tokens);
   const double loss_sum = groups_.size() > 1 ? run_groups(micro_batches, per_token, step, stop) : run_alone(micro_batches, per_token, step, stop);
   result.loss = loss_sum * per_token;
-  result.grad_norm = std::isfinite(loss_sum) ? gradient_norm(parameters_) : std::nan("");
+  result.grad_norm = std::isfinite(loss_sum) ? gradient_norm(cx_, parameters_) : std::nan("");
   result.finite = std::isfinite(result.loss) && std::isfinite(result.grad_norm);
   if (!result.finite) return result;
   const double clip =
