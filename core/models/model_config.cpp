@@ -85,7 +85,10 @@ std::vector<double> rope_inverse_frequencies(const ModelConfig& c) {
   const int64_t half = c.head_dim / 2;
   std::vector<double> out(static_cast<size_t>(half));
   for (int64_t j = 0; j < half; ++j) {
-    const double w = std::pow(c.rope_theta, -2.0 * static_cast<double>(j) / static_cast<double>(c.head_dim));
+    // Power and quotient are rounded to f32 one after the other, as where models are trained: a frequency one unit in the
+    // last place beside it turns by 1e-5 more after a hundred tokens.
+    const float power = static_cast<float>(std::pow(c.rope_theta, 2.0 * static_cast<double>(j) / static_cast<double>(c.head_dim)));
+    const double w = static_cast<double>(1.0f / power);
     double& effective = out[static_cast<size_t>(j)];
     if (c.rope.kind == "linear")
       effective = w / c.rope.factor;

@@ -28,7 +28,7 @@ struct ModelConfig {
 /// Throws InputError when the sizes cannot be a decoder (zero or negative, heads not divisible by kv_heads, odd
 /// head_dim, unknown rope kind), UnsupportedError for a sliding window.
 void check_model_config(const ModelConfig& c);
-/// The effective inverse frequencies w'_j, j = 0..head_dim/2-1, in f64.
+/// The effective inverse frequencies w'_j, j = 0..head_dim/2-1; theta's powers are rounded to f32 as transformers rounds them.
 std::vector<double> rope_inverse_frequencies(const ModelConfig& c);
 
 }  // namespace lorikeet

@@ -58,7 +58,7 @@ struct Forward {
       for (int64_t c = 0; c < s.head_dim; ++c) rows.out[r * s.head_dim + c] *= factor;
       rows.top[r] = top;
     }
-    rows.sum[r] += kernels.exp_sum_bf16(score, scale, top, weight, seen);
+    rows.sum[r] += kernels.exp_sum_bf16(score, scale, top, weight, seen).exact;
     std::fill(weight + seen, weight + count, uint16_t{0});
   }
 

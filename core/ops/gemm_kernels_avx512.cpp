@@ -14,6 +14,7 @@ constexpr int kLanes = 16, kTileRows = 14;
 inline Vec zero() { return _mm512_setzero_ps(); }
 inline Vec load(const float* p) { return _mm512_loadu_ps(p); }
 inline void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
+inline Vec add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
 inline StepVec load_steps(const Step* p) { return _mm512_loadu_ps(p); }
 inline StepVec broadcast(Step s) { return _mm512_set1_ps(s); }
 inline Vec multiply_add(Vec sum, StepVec a, StepVec b) { return _mm512_fmadd_ps(a, b, sum); }
@@ -32,6 +33,6 @@ void transpose_block(const float* from, int64_t stride, float* out, int64_t out_
 
 }  // namespace
 
-const GemmKernels kGemmKernels = {kTileRows, 1, 1, 1, 384, pack_a, pack_b, nullptr, multiply};
+const GemmKernels kGemmKernels = {kTileRows, 1, 1, 1, 192, pack_a, pack_b, nullptr, multiply};
 
 }  // namespace lorikeet::avx512

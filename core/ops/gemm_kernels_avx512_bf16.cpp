@@ -15,6 +15,7 @@ constexpr int kLanes = 16, kTileRows = 14;
 inline Vec zero() { return _mm512_setzero_ps(); }
 inline Vec load(const float* p) { return _mm512_loadu_ps(p); }
 inline void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
+inline Vec add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
 inline StepVec load_steps(const Step* p) { return (__m512bh)_mm512_loadu_si512(p); }
 inline StepVec broadcast(Step s) { return (__m512bh)_mm512_set1_epi32(s); }
 inline Vec multiply_add(Vec sum, StepVec a, StepVec b) { return _mm512_dpbf16_ps(sum, a, b); }

@@ -2,17 +2,18 @@
 //   Vec, kLanes     a vector of f32 sums; kLanes divides kPanelColumns
 //   Step, StepVec   a step of a packed operand (float, or a 32-bit pair of bf16) and kLanes of them
 //   kTileRows       rows of the tile
-//   zero, load, store (Vec), load_steps, broadcast (StepVec), multiply_add(sum, StepVec, StepVec)
+//   zero, load, store, add (Vec), load_steps, broadcast (StepVec), multiply_add(sum, StepVec, StepVec)
 // No standard library here, see gemm_kernels.h.
 
-// Rows x Vecs sums stay in registers over the whole depth; every step reads Vecs vectors of b and one step of each row.
+// Rows x Vecs sums stay in registers over the whole depth and are added to what is there at the end, so that a sum over
+// many blocks of k rounds little; every step reads Vecs vectors of b and one step of each row.
 template <int Rows, int Vecs>
 inline __attribute__((always_inline)) void register_tile(const Step* a, int64_t a_stride, int64_t depth, const Step* const (&b)[Vecs], float* const (&c)[Vecs], int64_t c_stride, bool accumulate) {
   Vec sum[Rows][Vecs];
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 4
-    for (int j = 0; j < Vecs; ++j) sum[i][j] = accumulate ? load(c[j] + i * c_stride) : zero();
+    for (int j = 0; j < Vecs; ++j) sum[i][j] = zero();
   for (int64_t p = 0; p < depth; ++p) {
     StepVec bv[Vecs];
 #pragma GCC unroll 4
@@ -27,7 +28,7 @@ inline __attribute__((always_inline)) void register_tile(const Step* a, int64_t 
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 4
-    for (int j = 0; j < Vecs; ++j) store(c[j] + i * c_stride, sum[i][j]);
+    for (int j = 0; j < Vecs; ++j) store(c[j] + i * c_stride, accumulate ? add(load(c[j] + i * c_stride), sum[i][j]) : sum[i][j]);
 }
 
 // `Vecs` vectors of columns that start at column n (a multiple of kLanes) of the block.

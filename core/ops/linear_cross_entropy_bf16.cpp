@@ -11,6 +11,7 @@
 
 #include "core/ops/bf16_rows.h"
 #include "core/ops/cpu_twins.h"
+#include "core/ops/head_rows.h"
 #include "core/ops/row_kernels.h"
 
 namespace lorikeet {
@@ -23,19 +24,21 @@ using ops::PackedProduct;
 constexpr int64_t kStretchBytes = 8 << 20;  // packed head shared by all threads, both ways
 constexpr int64_t kPanel = 256;             // logits of a row at a time
 constexpr int64_t kPackRows = 64;
-enum Slot { decoded = 0, logits = 4, weights = 6 };
+enum Slot { logits = 4, weights = 6 };  // of a thread; head.panel() has 0 and 1
 constexpr int kColumnsSlot = 3, kAlongSlot = 4;  // shared scratch
 
 /// What the walk keeps of a row.
 struct Running {
   float top = -std::numeric_limits<float>::infinity();
   float target = 0;  // its logit
-  float sum = 0;     // of exp(logit - top)
+  double sum = 0;    // of exp(logit - top)
+  double others = 0; // of those as rounded for the gradient, without the target's
 };
 
 struct Walk {
   Context& cx;
   const LinearCrossEntropyArgs& a;
+  const ops::HeadRows head{a.head, ComputeType::bf16};
   const PackedProduct product{cx.unit()};
   const RowKernels& kernels = row_kernels(cx.level());
   const int64_t width = a.head.columns(), total = a.x.rows();
@@ -47,10 +50,7 @@ struct Walk {
     along = {nullptr, product.steps(count)};
     if (a.dx) along.data = static_cast<uint32_t*>(cx.shared_scratch(kAlongSlot, static_cast<size_t>(product.words(width, count)) * 4));
     cx.pool().for_blocks(count, kPackRows, [&](int64_t begin, int64_t end, int thread) {
-      const float* plain = a.head.plain_f32();
-      auto* buffer = plain ? nullptr : static_cast<float*>(cx.scratch(thread, decoded, static_cast<size_t>(kPackRows * width) * 4));
-      if (!plain) a.head.decode_rows(first + begin, end - begin, buffer, width);
-      const float* w = plain ? plain + (first + begin) * width : buffer;
+      const float* w = head.panel<float>(cx, thread, first + begin, end - begin);
       product.pack({w, width, 1}, end - begin, width, 1, columns.from(begin));
       if (a.dx) product.pack({w, 1, width}, width, end - begin, 1, along.from(0, begin / 2));
     });
@@ -69,15 +69,21 @@ struct Walk {
       const float top = std::max(row.top, kernels.max(logit, count));
       if (top > row.top) {
         const float factor = std::exp(row.top - top);
-        row.sum *= factor;
+        row.sum *= static_cast<double>(factor);
+        row.others *= static_cast<double>(factor);
         if (a.dx)
           for (int64_t i = 0; i < width; ++i) a.dx->row<float>(begin + r)[i] *= factor;
         row.top = top;
       }
       const int64_t target = a.targets.data<int32_t>()[begin + r] - first - at;
       if (target >= 0 && target < count) row.target = logit[target];
-      row.sum += kernels.exp_sum_bf16(logit, 1, top, weight, count);
-      if (target >= 0 && target < count) weight[target] = 0;
+      const ExpSums sums = kernels.exp_sum_bf16(logit, 1, top, weight, count);
+      row.sum += static_cast<double>(sums.exact);
+      row.others += static_cast<double>(sums.rounded);
+      if (target >= 0 && target < count) {
+        row.others -= static_cast<double>(f32_from_bf16(weight[target]));
+        weight[target] = 0;
+      }
     }
     if (a.dx) product.multiply({p, kPanel}, n, count, along.from(0, at / 2), width, a.dx->row<float>(begin), a.dx->row_stride(), true);
   }
@@ -97,16 +103,16 @@ struct Walk {
     }
   }
 
-  /// dx = scale (sum of the others / sum + (softmax of the target - 1) head[target]); returns the row's loss.
+  /// dx = scale (sum of p_v head[v] over the others - (sum of p_v over the others) head[target]); returns the row's loss.
+  /// With the weights as they were rounded the factors sum to zero, so that what all rows of the head share cancels.
   double finish(int64_t r, int thread) {
     const Running& row = rows[static_cast<size_t>(r)];
-    const double log_sum = static_cast<double>(row.top) + std::log(static_cast<double>(row.sum));
+    const double log_sum = static_cast<double>(row.top) + std::log(row.sum);
     const double loss = log_sum - static_cast<double>(row.target);
     if (!a.dx) return loss;
-    auto* w = static_cast<float*>(cx.scratch(thread, decoded, static_cast<size_t>(width) * 4));
-    a.head.decode_rows(a.targets.data<int32_t>()[r], 1, w, width);
-    const auto others = static_cast<float>(a.gradient_scale / static_cast<double>(row.sum));
-    const auto own = static_cast<float>(a.gradient_scale * std::expm1(-loss));
+    const float* w = head.panel<float>(cx, thread, a.targets.data<int32_t>()[r], 1);
+    const auto others = static_cast<float>(a.gradient_scale / row.sum);
+    const auto own = static_cast<float>(-a.gradient_scale * row.others / row.sum);
     float* dx = a.dx->row<float>(r);
     for (int64_t i = 0; i < width; ++i) dx[i] = dx[i] * others + w[i] * own;
     return loss;

@@ -4,7 +4,7 @@
 
 #include "core/ops/cpu_twins.h"
 #include "core/ops/gemm.h"
-#include "core/ops/panels.h"
+#include "core/ops/head_rows.h"
 #include "core/ops/row_kernels.h"
 
 namespace lorikeet {
@@ -16,11 +16,13 @@ constexpr int64_t kParts = 16;
 
 // Turns logits into softmax in place; returns logsumexp.
 double softmax_row(const RowKernels& k, float* z, int64_t n) {
+  constexpr int64_t kBlock = 1024;  // added up in f32, blocks in f64: the sum scales every weight of the row
   const float top = k.max(z, n);
-  const float sum = k.exp_sum(z, 1, top, n);
-  const float inverse = 1 / sum;
+  double sum = 0;
+  for (int64_t i = 0; i < n; i += kBlock) sum += static_cast<double>(k.exp_sum(z + i, 1, top, std::min(kBlock, n - i)));
+  const auto inverse = static_cast<float>(1 / sum);
   for (int64_t i = 0; i < n; ++i) z[i] *= inverse;
-  return static_cast<double>(top) + std::log(static_cast<double>(sum));
+  return static_cast<double>(top) + std::log(sum);
 }
 
 double softmax_row(const RowKernels&, double* z, int64_t n) {
@@ -35,6 +37,7 @@ template <class T>
 struct Chunk {
   Context& cx;
   const LinearCrossEntropyArgs& a;
+  const ops::HeadRows& head;
   int64_t first, rows;
   T* logits;  // [rows, V]
   double* losses;
@@ -42,7 +45,7 @@ struct Chunk {
   void make_logits() const {
     const int64_t width = a.head.columns(), vocabulary = a.head.rows();
     cx.pool().for_blocks(vocabulary, ops::panel_rows(width), [&](int64_t begin, int64_t end, int thread) {
-      const T* panel = ops::decoded_rows<T>(cx, thread, a.head, begin, end - begin);
+      const T* panel = head.panel<T>(cx, thread, begin, end - begin);
       gemm<T>(cx.unit(), false, true, rows, end - begin, width, 1, a.x.row<T>(first), a.x.row_stride(), panel, width, 0, logits + begin, vocabulary);
     });
   }
@@ -55,7 +58,7 @@ struct Chunk {
       const auto at_target = static_cast<double>(z[target]);
       losses[first + r] = softmax_row(k, z, vocabulary) - at_target;
       if (!a.dx) return;
-      z[target] -= T(1);
+      z[target] = 0;  // added at the end from the loss: softmax - 1 has few digits where the target is near certain
       const T scale = static_cast<T>(a.gradient_scale);
       for (int64_t i = 0; i < vocabulary; ++i) z[i] *= scale;
     });
@@ -70,17 +73,19 @@ struct Chunk {
       bool empty = true;
       for (int64_t row = part * part_rows; row < end; row += panel, empty = false) {
         const int64_t count = std::min(panel, end - row);
-        const T* w = ops::decoded_rows<T>(cx, thread, a.head, row, count);
+        const T* w = head.panel<T>(cx, thread, row, count);
         gemm<T>(cx.unit(), false, false, rows, width, count, 1, logits + row, vocabulary, w, width, empty ? T(0) : T(1), sum, width);
       }
       if (empty) std::fill(sum, sum + rows * width, T(0));
     });
-    cx.pool().run(rows, [&](int64_t r, int) {
+    cx.pool().run(rows, [&](int64_t r, int thread) {
       T* dx = a.dx->row<T>(first + r);
+      const T* target = head.panel<T>(cx, thread, a.targets.data<int32_t>()[first + r], 1);
+      const double own = a.gradient_scale * std::expm1(-losses[first + r]);
       for (int64_t i = 0; i < width; ++i) {
-        T sum = 0;
-        for (int64_t part = 0; part < kParts; ++part) sum += parts[(part * rows + r) * width + i];
-        dx[i] = sum;
+        double sum = own * static_cast<double>(target[i]);
+        for (int64_t part = 0; part < kParts; ++part) sum += static_cast<double>(parts[(part * rows + r) * width + i]);
+        dx[i] = static_cast<T>(sum);
       }
     });
   }
@@ -90,11 +95,12 @@ template <class T>
 void run(Context& cx, const LinearCrossEntropyArgs& a) {
   const int64_t vocabulary = a.head.rows(), total = a.x.rows();
   const int64_t chunk_rows = std::clamp(kChunkBytes / (4 * vocabulary), kLeastRows, kMostRows);
+  const ops::HeadRows head(a.head, cx.unit().compute);
   const Tensor losses = Tensor::empty({std::max<int64_t>(1, total)}, DType::f64);
   Tensor logits = Tensor::empty({std::min(total, chunk_rows), vocabulary}, a.x.dtype());
   auto* per_row = const_cast<double*>(losses.data<double>());
   for (int64_t first = 0; first < total; first += chunk_rows) {
-    const Chunk<T> chunk{cx, a, first, std::min(chunk_rows, total - first), logits.data<T>(), per_row};
+    const Chunk<T> chunk{cx, a, head, first, std::min(chunk_rows, total - first), logits.data<T>(), per_row};
     chunk.make_logits();
     chunk.make_losses();
     if (a.dx) chunk.make_dx();

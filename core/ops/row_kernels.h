@@ -12,6 +12,10 @@ struct DropoutRow {
   uint32_t key[4];
   uint32_t threshold;
 };
+/// Sums of exponentials before and after rounding to bf16.
+struct ExpSums {
+  float exact, rounded;
+};
 struct RowKernels {
   float (*sum_of_squares)(const float* x, int64_t n);
   float (*dot)(const float* x, const float* y, int64_t n);
@@ -44,8 +48,8 @@ struct RowKernels {
   void (*scale_mul_bf16)(const float* x, const float* w, float s, uint16_t* y, int64_t n);
   void (*silu_mul_bf16)(const uint16_t* g, const uint16_t* u, uint16_t* y, int64_t n);
   void (*silu_mul_backward_bf16)(const uint16_t* dy, const uint16_t* g, const uint16_t* u, uint16_t* dg, uint16_t* du, int64_t n);
-  /// p = exp(x * scale - offset) rounded; returns the sum before rounding.
-  float (*exp_sum_bf16)(const float* x, float scale, float offset, uint16_t* p, int64_t n);
+  /// p = exp(x * scale - offset) rounded.
+  ExpSums (*exp_sum_bf16)(const float* x, float scale, float offset, uint16_t* p, int64_t n);
   /// y [columns, rows] = s x^T, x [rows, columns]; strides between rows.
   void (*turn)(const float* x, int64_t x_stride, int64_t rows, int64_t columns, float s, float* y, int64_t y_stride);
   float (*dot_bf16)(const uint16_t* x, const uint16_t* y, int64_t n);

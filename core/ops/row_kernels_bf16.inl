@@ -46,15 +46,16 @@ void silu_mul_backward_bf16(const uint16_t* dy, const uint16_t* g, const uint16_
   }
 }
 
-float exp_sum_bf16(const float* x, float scale, float offset, uint16_t* p, int64_t n) {
-  float s = 0;
-#pragma omp simd reduction(+ : s)
+ExpSums exp_sum_bf16(const float* x, float scale, float offset, uint16_t* p, int64_t n) {
+  float s = 0, rounded = 0;
+#pragma omp simd reduction(+ : s, rounded)
   for (int64_t i = 0; i < n; ++i) {
     const float e = exp_of(x[i] * scale - offset);
     p[i] = bf16_of(e);
     s += e;
+    rounded += f32_of(p[i]);
   }
-  return s;
+  return {s, rounded};
 }
 
 float dot_bf16(const uint16_t* x, const uint16_t* y, int64_t n) {

@@ -12,7 +12,8 @@ struct Whole {
   __m512 floats(const float* p) const { return _mm512_loadu_ps(p); }
   __m512 halves(const uint16_t* p) const { return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
   void store(float* p, __m512 v) const { _mm512_storeu_ps(p, v); }
-  void store(uint16_t* p, __m512 v) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), (__m256i)_mm512_cvtneps_pbh(v)); }
+  void store(uint16_t* p, __m256i v) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
+  void store(uint16_t* p, __m512 v) const { store(p, (__m256i)_mm512_cvtneps_pbh(v)); }
   __m512 add(__m512 sum, __m512 v) const { return _mm512_add_ps(sum, v); }
 };
 struct First {
@@ -20,7 +21,8 @@ struct First {
   __m512 floats(const float* p) const { return _mm512_maskz_loadu_ps(some, p); }
   __m512 halves(const uint16_t* p) const { return widened(_mm256_maskz_loadu_epi16(some, p)); }
   void store(float* p, __m512 v) const { _mm512_mask_storeu_ps(p, some, v); }
-  void store(uint16_t* p, __m512 v) const { _mm256_mask_storeu_epi16(p, some, (__m256i)_mm512_cvtneps_pbh(v)); }
+  void store(uint16_t* p, __m256i v) const { _mm256_mask_storeu_epi16(p, some, v); }
+  void store(uint16_t* p, __m512 v) const { store(p, (__m256i)_mm512_cvtneps_pbh(v)); }
   __m512 add(__m512 sum, __m512 v) const { return _mm512_mask_add_ps(sum, some, sum, v); }
 };
 /// part(i, Whole or First) for every 16 numbers.
@@ -81,15 +83,17 @@ void silu_mul_backward_bf16(const uint16_t* dy, const uint16_t* g, const uint16_
   });
 }
 
-float exp_sum_bf16(const float* x, float scale, float offset, uint16_t* p, int64_t n) {
+ExpSums exp_sum_bf16(const float* x, float scale, float offset, uint16_t* p, int64_t n) {
   const __m512 factor = _mm512_set1_ps(scale * kLog2E), start = _mm512_set1_ps(offset * kLog2E);
-  __m512 sum = _mm512_setzero_ps();
+  __m512 sum = _mm512_setzero_ps(), rounded = sum;
   by_sixteen(n, [&](int64_t i, auto part) {
     const __m512 e = exp2_of(_mm512_fmsub_ps(part.floats(x + i), factor, start));
-    part.store(p + i, e);
+    const __m256i half = (__m256i)_mm512_cvtneps_pbh(e);
+    part.store(p + i, half);
     sum = part.add(sum, e);
+    rounded = part.add(rounded, widened(half));
   });
-  return _mm512_reduce_add_ps(sum);
+  return {_mm512_reduce_add_ps(sum), _mm512_reduce_add_ps(rounded)};
 }
 
 float dot_bf16(const uint16_t* x, const uint16_t* y, int64_t n) {
