@@ -13,9 +13,9 @@ struct ActivationBytes {
   uint64_t saved = 0;  // kept from forward to backward when the loss begins
   uint64_t peak = 0;   // most that is alive at once, `saved` included
 };
-/// A pass over `tokens` tokens in documents of up to `longest`, of which `targets` have a target. `ranks` holds the adapter rank of each
-/// matrix of linear_shapes(config), 0 for none. Not in here: weights, adapters, their gradients and optimizer state, and
-/// the kernels' scratch (Context::scratch_bytes).
+/// A pass over `tokens` tokens in documents of up to `longest`, of which `targets` have a target. `ranks` holds the
+/// adapter rank of each matrix of linear_shapes(config), 0 for none. Not in here: weights, adapters, their gradients and
+/// optimizer state, and the kernels' scratch (Context::scratch_bytes).
 ///
 /// Per token and block with every linear adapted and no checkpointing, in elements, with Q = heads * head_dim,
 /// K = kv_heads * head_dim, C, F the widths: x C, norm C, q Q, k K, v K, o Q, middle C, norm C, gate F, up F, product F,
