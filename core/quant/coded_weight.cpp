@@ -6,8 +6,10 @@
 #include <bit>
 #include <limits>
 
+#include "core/ops/gemm_kernels.h"
 #include "core/quant/decode_kernels.h"
 #include "core/quant/dot_kernels.h"
+#include "core/quant/panel_kernels.h"
 #include "core/tensor/cpu_level.h"
 
 namespace lorikeet {
@@ -15,6 +17,7 @@ namespace {
 
 constexpr int64_t kScaleBatch = 64;      // block scales decoded at a time, on the stack
 constexpr int64_t kSegmentScales = 2048; // scales of a group of rows in multiply_few, on the stack
+constexpr int64_t kPanelScales = 8192;   // the same of 16 rows in pack_bf16
 constexpr int64_t kCheckBlock = 1 << 16; // elements a thread checks at a time
 
 using CodeKernel = void (*)(const CodeRun&);
@@ -104,6 +107,22 @@ bool CodedWeight::multiply_few(CpuLevel level, int64_t row, int64_t count, const
     const int64_t rows = std::min(most, count - r);
     segment_scales(row + r, rows, scales);
     dot({codes_.data<uint8_t>() + (row + r) * row_bytes, row_bytes, scales, tables_->values.data(), rows, columns(), f.x, f.x_stride, f.tokens, f.y + r, f.y_stride});
+  }
+  return true;
+}
+
+bool CodedWeight::pack_bf16(const CpuUnit& unit, int64_t row, int64_t count, PanelColumns wanted, const Bf16Panels& to) const {
+  const PanelKernels* kernels = panel_kernels(unit);
+  const PanelKernel kernel = !kernels ? PanelKernel{} : bits_ == 4 ? kernels->codes4 : bits_ == 8 ? kernels->codes8 : PanelKernel{};
+  const int64_t segments = columns() / kDotSegment;
+  if (!kernel.rows || columns() % kDotSegment != 0 || block_ % kDotSegment != 0 || segments * kPanelColumns > kPanelScales) return false;
+  float scales[kPanelScales];
+  const int64_t row_bytes = columns() * bits_ / 8, most = kPanelScales / segments / kPanelColumns * kPanelColumns;
+  for (int64_t r = 0; r < count; r += most) {
+    const int64_t rows = std::min(most, count - r);
+    segment_scales(row + r, rows, scales);
+    const PanelRun run{codes_.data<uint8_t>() + (row + r) * row_bytes, row_bytes, scales, tables_->values.data(), rows, columns(), to.out, to.stride, to.depth};
+    pack_part(kernel, wanted, run, r, count);
   }
   return true;
 }

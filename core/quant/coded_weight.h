@@ -24,6 +24,7 @@ class CodedWeight final : public FrozenWeight {
   uint64_t bytes() const override;
   void decode_rows(int64_t row, int64_t count, float* out, int64_t out_stride) const override;
   bool multiply_few(CpuLevel level, int64_t row, int64_t count, const FewRows& f) const override;
+  bool pack_bf16(const CpuUnit& unit, int64_t row, int64_t count, PanelColumns columns, const Bf16Panels& to) const override;
 
   int bits() const { return bits_; }
   int64_t block() const { return block_; }

@@ -72,6 +72,6 @@ struct Line {
 
 }  // namespace
 
-const DotKernels kDotKernels = {dot_rows<Codes4Row>, dot_rows<Codes8Row>, LORIKEET_DOT_KERNELS};
+const DotKernels kDotKernels = {dot<Codes4Row>, dot<Codes8Row>, LORIKEET_BY_TYPE(dot, nullptr)};
 
 }  // namespace lorikeet::avx2_level

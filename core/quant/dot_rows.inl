@@ -216,7 +216,12 @@ void dot_rows(const DotRun& r) {
   }
 }
 
-void dot_q41(const DotRun& r) {
+template <class Row>
+void dot(const DotRun& r) {
+  dot_rows<Row>(r);
+}
+template <>
+inline void dot<Q41Row>(const DotRun& r) {
   constexpr int64_t kMost = 1024;  // blocks prepared at a time, on the stack
   const int64_t segments = r.columns / kDotSegment;
   if (segments * 4 > kMost) return dot_rows<Q41Row>(r);
@@ -233,10 +238,8 @@ void dot_q41(const DotRun& r) {
   }
 }
 
-// Indexed by ggml type id.
-#define LORIKEET_DOT_KERNELS                                                                                            \
-  {dot_rows<F32Row>, dot_rows<F16Row>, dot_rows<Q40Row>,   dot_q41,          nullptr, nullptr, nullptr, nullptr,        \
-   dot_rows<Q80Row>, nullptr,          nullptr,            nullptr,          dot_rows<Q4KRow>, nullptr, dot_rows<Q6KRow>, \
-   nullptr,          nullptr,          nullptr,            nullptr,          nullptr, dot_rows<Iq4NlRow>, nullptr,       \
-   nullptr,          nullptr,          nullptr,            nullptr,          nullptr, nullptr, nullptr, nullptr,         \
-   dot_rows<Bf16Row>}
+// What serves each stored type, indexed by ggml type id: `kernel`<how its rows are decoded>, or `none`.
+#define LORIKEET_BY_TYPE(kernel, none)                                                                       \
+  {kernel<F32Row>, kernel<F16Row>, kernel<Q40Row>, kernel<Q41Row>, none, none, none, none, kernel<Q80Row>,     \
+   none, none, none, kernel<Q4KRow>, none, kernel<Q6KRow>, none, none, none, none, none, kernel<Iq4NlRow>,     \
+   none, none, none, none, none, none, none, none, none, kernel<Bf16Row>}
