@@ -22,6 +22,9 @@ class Linear {
   /// Module name as PEFT and transformers know it: "model.layers.0.self_attn.q_proj".
   const std::string& name() const { return name_; }
   const FrozenWeight& weight() const { return *weight_; }
+  const FrozenWeightPtr& shared_weight() const { return weight_; }
+  /// Another form of the same weight.
+  void set_weight(FrozenWeightPtr weight) { weight_ = std::move(weight); }
   const Tensor& bias() const { return bias_; }  // undefined when there is none
   int64_t in_features() const { return weight_->columns(); }
   int64_t out_features() const { return weight_->rows(); }

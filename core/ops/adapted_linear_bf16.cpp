@@ -7,6 +7,7 @@
 #include "core/ops/cpu_twins.h"
 #include "core/ops/dropout.h"
 #include "core/ops/row_kernels.h"
+#include "core/ops/weight_panels.h"
 
 namespace lorikeet {
 namespace {
@@ -17,7 +18,7 @@ using ops::Bf16Rows;
 using ops::Packed;
 using ops::PackedProduct;
 constexpr int64_t kRows = PackedProduct::kRows;
-constexpr int64_t kPackRows = 64;             // rows of W a packing task in backward
+constexpr int64_t kPackRows = 64;             // rows of W: stretches of backward are multiples of it
 constexpr int64_t kSharedBytes = 8 << 20;     // packed weight shared by all threads in backward
 constexpr int64_t kTokenChunk = 768;          // tokens packed at a time for the adapter's gradients
 enum Slot { decoded, packed, small, sums };   // scratch of a thread
@@ -60,15 +61,9 @@ Tensor low_rank(Context& cx, const PackedProduct& product, const Tensor& x, cons
 /// Rows [n, n + count) of W as columns, k = in.
 Packed packed_rows(Context& cx, int thread, const PackedProduct& product, const FrozenWeight& w, int64_t n, int64_t count) {
   const int64_t in = w.columns(), steps = product.steps(in);
+  if (const uint32_t* kept = w.bf16_panels(PanelColumns::rows)) return Packed{const_cast<uint32_t*>(kept), steps}.from(n);
   const Packed out{words(cx, thread, packed, product.words(count, in)), steps};
-  if (w.pack_bf16(cx.unit(), n, count, PanelColumns::rows, {out.data, steps, steps})) return out;
-  float* rows = floats(cx, thread, decoded, kPanelColumns * in);
-  for (int64_t i = 0; i < count; i += kPanelColumns) {
-    const int64_t some = std::min(kPanelColumns, count - i);
-    const float* plain = w.plain_f32();
-    if (!plain) w.decode_rows(n + i, some, rows, in);
-    product.pack({plain ? plain + (n + i) * in : rows, in, 1}, some, in, 1, out.from(i));
-  }
+  ops::pack_weight(cx, thread, decoded, product, w, n, count, PanelColumns::rows, out);
   return out;
 }
 
@@ -106,15 +101,9 @@ void forward(Context& cx, const AdaptedLinearArgs& a) {
 /// Rows [row, row + count) of W with its columns side by side: columns of the operand are columns of W, k = the rows.
 Packed packed_weight(Context& cx, const PackedProduct& product, const FrozenWeight& w, int64_t row, int64_t count) {
   const int64_t in = w.columns();
+  if (const uint32_t* kept = w.bf16_panels(PanelColumns::columns)) return Packed{const_cast<uint32_t*>(kept), product.steps(w.rows())}.from(0, row / 2);
   const Packed out{static_cast<uint32_t*>(cx.shared_scratch(weight_panels, static_cast<size_t>(product.words(in, count)) * 4)), product.steps(count)};
-  cx.pool().for_blocks(count, kPackRows, [&](int64_t begin, int64_t end, int thread) {
-    const Packed to = out.from(0, begin / 2);
-    if (w.pack_bf16(cx.unit(), row + begin, end - begin, PanelColumns::columns, {to.data, to.steps, product.steps(end - begin)})) return;
-    const float* plain = w.plain_f32();
-    float* rows = plain ? nullptr : floats(cx, thread, decoded, kPackRows * in);
-    if (!plain) w.decode_rows(row + begin, end - begin, rows, in);
-    product.pack({plain ? plain + (row + begin) * in : rows, 1, in}, in, end - begin, 1, to);
-  });
+  ops::pack_weight(cx, decoded, product, w, row, count, PanelColumns::columns, out);
   return out;
 }
 

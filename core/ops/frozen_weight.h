@@ -50,6 +50,8 @@ class FrozenWeight {
   /// Writes rows [row, row + count) as panels without a decoded copy in memory: what decode_rows gives, rounded to nearest
   /// even. False when there is no such kernel for this format, width and unit. Thread-safe, allocates nothing.
   virtual bool pack_bf16(const CpuUnit&, int64_t /*row*/, int64_t /*count*/, PanelColumns, const Bf16Panels&) const { return false; }
+  /// The whole weight as such panels where it keeps them (expanded_weight.h), without gaps; else null.
+  virtual const uint32_t* bf16_panels(PanelColumns) const { return nullptr; }
 
  protected:
   FrozenWeight(int64_t rows, int64_t columns) : rows_(rows), columns_(columns) {}

@@ -26,6 +26,7 @@ struct Plan {
   uint64_t available_bytes = 0;
   bool fits = true;
   std::string policy;              // the checkpointing policy chosen
+  bool expanded = false;           // weights are kept as bf16 panels too: decoding them would be a large part of a step
   double seconds = 0;              // 0 = not known yet
   bool seconds_measured = false;
   uint64_t disk_bytes = 0, disk_free_bytes = 0, download_bytes = 0;

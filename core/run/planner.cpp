@@ -225,6 +225,7 @@ Json plan_to_json(const Plan& p) {
           {"available_bytes", p.available_bytes},
           {"fits", p.fits},
           {"policy", p.policy},
+          {"expanded", p.expanded},
           {"seconds", p.seconds > 0 ? Json(p.seconds) : Json()},
           {"seconds_measured", p.seconds_measured},
           {"disk_bytes", p.disk_bytes},

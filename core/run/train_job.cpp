@@ -141,7 +141,7 @@ class TrainingJob : public Job {
     if (const auto steps = RunFolder::checkpoint_steps(folder_->path()); checkpoint && steps.front() != checkpoint->step)
       notes_.push_back(fmt::format("The checkpoint of step {} is damaged (see log.txt); the one of step {} is used.", steps.front(), checkpoint->step));
     tell_findings(events);
-    run = std::make_unique<TrainingRun>(*folder_, config_, *files_, std::move(data_), policy, pause, stop);
+    run = std::make_unique<TrainingRun>(*folder_, config_, *files_, std::move(data_), policy, plan_.expanded, pause, stop);
     run_json_["total_steps"] = run->total_steps();
     run->load(!checkpoint, stop, events);
     run_json_["trainable_parameters"] = run->trainable_parameters();

@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "core/base/threads.h"
 #include "core/methods/method.h"
+#include "core/ops/expanded_weight.h"
 #include "core/run/detail/memory_estimate.h"
 #include "core/run/detail/plan_findings.h"
 #include "core/run/detail/run_setup.h"
@@ -41,6 +42,19 @@ void choose_policy(Plan& p, const RunConfig& c, MemoryQuestion& q) {
     ask(policy);
     if (p.fits) return;
   }
+}
+
+/// Panels are kept where decoding would be over a fifth of the linear layers' work and they take no more than a quarter
+/// of what is free.
+void choose_panels(Plan& p, const RunConfig& c, const ModelFacts& model, const BatchFacts& batches) {
+  const CpuUnit unit(cpu_level(), compute_type_of(c.device.compute, c.quantization.format));
+  if (!p.fits || batches.most_tokens > most_tokens_to_expand(unit)) return;
+  uint64_t panels = 0;
+  for (const LinearShape& s : linear_shapes(model.config)) panels += ExpandedWeight::panel_bytes(unit, s.rows, s.columns);
+  if (panels > (p.available_bytes - p.bytes.total) / 4) return;
+  p.expanded = true;
+  p.bytes.weights += panels;
+  p.bytes.total += panels;
 }
 
 void add_time(Plan& p, const RunConfig& c, const ModelFacts& model, const BatchFacts& b) {
@@ -110,6 +124,7 @@ void fill_plan(Plan& p, const RunConfig& given_config, const RunConfig& given, c
   MemoryQuestion q{.config = c, .model = model, .batches = batches, .trainable = p.trainable_parameters, .adapted = method->matched(shapes, spec),
                    .data_bytes = data ? encoded_bytes(*data) : 0, .policy = CheckpointPolicy::none};
   choose_policy(p, c, q);
+  choose_panels(p, c, model, batches);
   if (p.steps > 0) add_time(p, c, model, batches);
   add_disk(p, c, optimizer_state_bytes(q));
   add_memory_findings(p.findings, c, p);

@@ -98,7 +98,7 @@ uint64_t bf16_scratch(const MemoryQuestion& q, uint64_t threads, const std::vect
   const ModelConfig& m = q.model.config;
   const int64_t widest = std::max({m.hidden_size, m.intermediate_size, m.heads * m.head_dim});
   const int64_t rank = ranks.empty() ? 0 : *std::max_element(ranks.begin(), ranks.end());
-  const int64_t decoded = kRows * widest * 4, packed = std::max(kPacked, kUnit * widest * 2);
+  const int64_t decoded = std::max(kUnit * widest, kRows * m.hidden_size) * 4, packed = std::max(kPacked, kUnit * widest * 2);
   const int64_t sums = std::max(kRows, rank) * kColumns * 4 + kColumns * rank * 2;
   const int64_t thread = decoded + packed + sums + kStrips;
   const int64_t tokens = q.batches.most_tokens + kUnit * (q.batches.most_tokens / std::max<int64_t>(q.batches.longest_document, 1) + 1);

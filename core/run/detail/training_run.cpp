@@ -12,6 +12,7 @@
 #include "core/base/topology.h"
 #include "core/io/adapter_files.h"
 #include "core/methods/method.h"
+#include "core/ops/expanded_weight.h"
 #include "core/run/detail/run_setup.h"
 #include "core/tensor/host_arena.h"
 
@@ -99,9 +100,9 @@ struct TrainingRun::Machine {
   }
 };
 
-TrainingRun::TrainingRun(RunFolder& folder, const RunConfig& config, const ModelFiles& files, TrainingData data, CheckpointPolicy policy, PauseGate& pause,
+TrainingRun::TrainingRun(RunFolder& folder, const RunConfig& config, const ModelFiles& files, TrainingData data, CheckpointPolicy policy, bool expanded, PauseGate& pause,
                          std::stop_token stop)
-    : folder_(folder), config_(config), files_(files), data_(std::move(data)), policy_(policy), pause_(pause),
+    : folder_(folder), config_(config), files_(files), data_(std::move(data)), policy_(policy), expanded_(expanded), pause_(pause),
       rows_(std::move(data_.train.documents), data_.train.samples, config, std::move(data_.to_come)),
       batches_(rows_, config, BatchPlan::kCountedEpochs, std::move(stop)), total_steps_(batches_.total_steps()), eval_every_(eval_distance(config, total_steps_)),
       save_every_(save_distance(config, total_steps_)) {
@@ -123,6 +124,8 @@ void TrainingRun::load(bool fresh, std::stop_token stop, const JobEvents& events
                        [&](uint64_t done, uint64_t total) {
                          if (events.on_progress) events.on_progress({"loading the model", static_cast<double>(done), static_cast<double>(total)});
                        });
+  if (expanded_)
+    for (Linear* l : m.model->linears()) l->set_weight(std::make_shared<ExpandedWeight>(m.cx, l->shared_weight()));
   m.spec = adapter_spec_of(config_, files_.base_name());
   const Method* method = methods().get(config_.adapter.method);
   method->attach(*m.model, m.spec);

@@ -38,7 +38,7 @@ class TrainingRun {
  public:
   /// The resolved config, the opened model and the encoded data, as train_job.cpp prepared them.
   /// Throws Interrupted when `stop` is set while the rows of all epochs are counted.
-  TrainingRun(RunFolder& folder, const RunConfig& config, const ModelFiles& files, TrainingData data, CheckpointPolicy policy, PauseGate& pause,
+  TrainingRun(RunFolder& folder, const RunConfig& config, const ModelFiles& files, TrainingData data, CheckpointPolicy policy, bool expanded, PauseGate& pause,
               std::stop_token stop);
   ~TrainingRun();
   /// Reads and codes the weights, attaches the adapter (`fresh`: with the values of adapter.from, where that is set; else
@@ -79,6 +79,7 @@ class TrainingRun {
   const ModelFiles& files_;
   TrainingData data_;
   CheckpointPolicy policy_;
+  bool expanded_;  // weights are kept as panels too
   PauseGate& pause_;
   std::unique_ptr<Machine> machine_;  // context, model, adapter, optimizer, trainer
   RowStream rows_;                    // makes the rows ahead of the steps; holds the training documents

@@ -1,7 +1,10 @@
 /// Panels of bf16 straight from stored weights: the bits that decoding to f32 and packing gives, both ways round, for any
 /// stretch of rows.
+#include "core/ops/adapted_linear.h"
 #include "core/ops/cpu_kernels.h"
+#include "core/ops/expanded_weight.h"
 #include "core/ops/packed_product.h"
+#include "tests/core/ops/op_support.h"
 #include "tests/core/quant/every_weight.h"
 #include "tests/support/support.h"
 
@@ -29,6 +32,20 @@ std::vector<uint32_t> wanted(const CpuUnit& unit, const FrozenWeight& w, int64_t
   if (which == PanelColumns::rows) product.pack({from, w.columns(), 1}, count, w.columns(), 1, packed);
   else product.pack({from, 1, w.columns()}, w.columns(), count, 1, packed);
   return out;
+}
+
+struct Results { Tensor y, dx, da, db; };
+
+/// The layer on rows of bf16, forward and backward.
+Results layer(Context& cx, const FrozenWeight& w, int64_t tokens) {
+  constexpr int64_t kRank = 3;
+  const Tensor x = random_tensor({tokens, w.columns()}, 1, DType::bf16), dy = random_tensor({tokens, w.rows()}, 2, DType::bf16);
+  const Tensor a = random_tensor({kRank, w.columns()}, 3), b = random_tensor({w.rows(), kRank}, 4);
+  Tensor h = Tensor::empty({tokens, kRank}, DType::bf16);
+  Results r{Tensor::empty({tokens, w.rows()}, DType::bf16), Tensor::empty({tokens, w.columns()}), Tensor::zeros(a.shape()), Tensor::zeros(b.shape())};
+  adapted_linear(cx, {.x = x, .w = w, .bias = nullptr, .y = r.y, .a = &a, .b = &b, .scale = 2, .h = &h, .dropout = 0, .dropout_seed = 0});
+  adapted_linear_backward(cx, {.dy = dy, .x = x, .w = w, .a = &a, .b = &b, .h = &h, .scale = 2, .dropout = 0, .dropout_seed = 0, .dx = &r.dx, .accumulate_dx = false, .da = &r.da, .db = &r.db});
+  return r;
 }
 
 }  // namespace
@@ -62,6 +79,27 @@ class PackBf16Test : public QObject {
               }
     }
     QVERIFY(panel_units().empty() || served > 500);
+  }
+  // The last shape takes its gradient in two stretches of rows.
+  void keptPanelsChangeNoBit() {
+    for (const CpuUnit& unit : panel_units()) {
+      const WithLevel forced(unit.level);
+      Context cx(2);
+      cx.set_compute(ComputeType::bf16);
+      for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{1, 33}, {5, 64}, {70, 256}, {33, 95}, {1701, 2600}}) {
+        const auto values = normal_values(rows * columns, 9);
+        for (const char* format : {"nf4", "int8", "int3", "bf16", "f32"}) {
+          const FrozenWeightPtr stored = encoded(cx, format, values, rows);
+          const ExpandedWeight expanded(cx, stored);
+          QCOMPARE(expanded.bytes(), stored->bytes() + ExpandedWeight::panel_bytes(unit, rows, columns));
+          for (int64_t tokens : {1, 5, 70}) {
+            const Results plain = layer(cx, *stored, tokens), kept = layer(cx, expanded, tokens);
+            for (const auto& [found, wanted] : {std::pair{&kept.y, &plain.y}, {&kept.dx, &plain.dx}, {&kept.da, &plain.da}, {&kept.db, &plain.db}})
+              QVERIFY2(test::same_bits(*found, *wanted), (std::string(format) + " [" + std::to_string(rows) + ", " + std::to_string(columns) + "] x " + std::to_string(tokens)).c_str());
+          }
+        }
+      }
+    }
   }
   void otherUnitsAndOddWidthsAreLeftToDecoding() {
     Context cx(1);
