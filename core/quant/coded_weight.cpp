@@ -17,8 +17,8 @@ constexpr int64_t kScaleBatch = 64;      // block scales decoded at a time, on t
 constexpr int64_t kSegmentScales = 2048; // scales of a group of rows in multiply_few, on the stack
 constexpr int64_t kCheckBlock = 1 << 16; // elements a thread checks at a time
 
-using CodeKernel = void (*)(const CodeRun&);
-CodeKernel kernel_of(const DecodeKernels& k, int bits) {
+/// The kernel for codes of so many bits, of DecodeKernels or DotKernels.
+auto kernel_of(const auto& k, int bits) {
   return bits == 2 ? k.codes2 : bits == 3 ? k.codes3 : bits == 4 ? k.codes4 : k.codes8;
 }
 
@@ -95,15 +95,14 @@ void CodedWeight::segment_scales(int64_t row, int64_t count, float* out) const {
 
 bool CodedWeight::multiply_few(CpuLevel level, int64_t row, int64_t count, const FewRows& f) const {
   const DotKernels* kernels = dot_kernels(level);
-  const DotKernel dot = !kernels ? nullptr : bits_ == 4 ? kernels->codes4 : bits_ == 8 ? kernels->codes8 : nullptr;
   const int64_t segments = columns() / kDotSegment;
-  if (!dot || segments == 0 || columns() % kDotSegment != 0 || block_ % kDotSegment != 0 || segments > kSegmentScales) return false;
+  if (!kernels || segments == 0 || columns() % kDotSegment != 0 || block_ % kDotSegment != 0 || segments > kSegmentScales) return false;
   float scales[kSegmentScales];
   const int64_t row_bytes = columns() * bits_ / 8, most = std::max<int64_t>(1, kSegmentScales / segments / 4 * 4);
   for (int64_t r = 0; r < count; r += most) {
     const int64_t rows = std::min(most, count - r);
     segment_scales(row + r, rows, scales);
-    dot({codes_.data<uint8_t>() + (row + r) * row_bytes, row_bytes, scales, tables_->values.data(), rows, columns(), f.x, f.x_stride, f.tokens, f.y + r, f.y_stride});
+    kernel_of(*kernels, bits_)({codes_.data<uint8_t>() + (row + r) * row_bytes, row_bytes, scales, tables_->values.data(), rows, columns(), f.x, f.x_stride, f.tokens, f.y + r, f.y_stride});
   }
   return true;
 }
