@@ -227,28 +227,28 @@ struct Q6K {
   }
 };
 
-// Packed codes with a table and one scale for all 32 elements (CodeRun).
+// Packed codes with a table and one scale for all 32 elements (CodeRun); NibbleTable stands in vector_<level>.inl.
 
 template <int kTheBits>
-struct SmallCodes {
+struct SmallTable {
   static constexpr int kBits = kTheBits;
   static_assert(kBits == 2 || kBits == 3);
   Vec values;
-  SmallCodes(const float* table, float scale) : values(mul(kBits == 2 ? table_of_4(table) : table_of_8(table), broadcast(scale))) {}
-  void decode(const uint8_t* p, Vec* w) const {
+  explicit SmallTable(const float* table) : values(kBits == 2 ? table_of_4(table) : table_of_8(table)) {}
+  void decode(const uint8_t* p, float scale, Vec* w) const {
+    const Vec scaled = mul(values, broadcast(scale));
     Int codes[kParts];
     if constexpr (kBits == 2) codes_of_2_bits(p, codes);
     else codes_of_3_bits(p, codes);
-    for (int i = 0; i < kParts; ++i) w[i] = lookup(values, codes[i]);
+    for (int i = 0; i < kParts; ++i) w[i] = lookup(scaled, codes[i]);
   }
 };
 
-struct ByteCodes {
+struct SignedBytes {
   static constexpr int kBits = 8;
-  Vec scale;
-  ByteCodes(const float*, float s) : scale(broadcast(s)) {}
-  void decode(const uint8_t* p, Vec* w) const {
-    for (int i = 0; i < kParts; ++i) w[i] = mul(to_float(signed_bytes(p + i * kLanes)), scale);
+  explicit SignedBytes(const float*) {}
+  void decode(const uint8_t* p, float scale, Vec* w) const {
+    for (int i = 0; i < kParts; ++i) w[i] = mul(to_float(signed_bytes(p + i * kLanes)), broadcast(scale));
   }
 };
 

@@ -14,7 +14,7 @@ namespace lorikeet {
 namespace {
 
 constexpr int64_t kScaleBatch = 64;      // block scales decoded at a time, on the stack
-constexpr int64_t kSegmentScales = 2048; // scales of a group of rows in multiply_few, on the stack
+constexpr int64_t kRowScales = 2048;     // scales of a group of rows in multiply_few, on the stack
 constexpr int64_t kCheckBlock = 1 << 16; // elements a thread checks at a time
 
 /// The kernel for codes of so many bits, of DecodeKernels or DotKernels.
@@ -95,14 +95,22 @@ void CodedWeight::segment_scales(int64_t row, int64_t count, float* out) const {
 
 bool CodedWeight::multiply_few(CpuLevel level, int64_t row, int64_t count, const FewRows& f) const {
   const DotKernels* kernels = dot_kernels(level);
-  const int64_t segments = columns() / kDotSegment;
-  if (!kernels || segments == 0 || columns() % kDotSegment != 0 || block_ % kDotSegment != 0 || segments > kSegmentScales) return false;
-  float scales[kSegmentScales];
-  const int64_t row_bytes = columns() * bits_ / 8, most = std::max<int64_t>(1, kSegmentScales / segments / 4 * 4);
+  const int64_t segments = columns() / kDotSegment, in_block = block_ / kDotSegment;
+  if (!kernels || segments == 0 || columns() % kDotSegment != 0 || block_ % kDotSegment != 0) return false;
+  // Rows of whole blocks take the scales as they are; where blocks cross rows, every segment gets its own.
+  const bool whole = segments % in_block == 0 && std::has_single_bit(static_cast<uint64_t>(in_block));
+  const int64_t row_scales = whole ? segments / in_block : segments;
+  const int shift = whole ? std::countr_zero(static_cast<uint64_t>(in_block)) : 0;
+  if (row_scales > kRowScales) return false;
+  float buffer[kRowScales];
+  const int64_t row_bytes = columns() * bits_ / 8, most = std::max<int64_t>(1, kRowScales / row_scales / 4 * 4);
   for (int64_t r = 0; r < count; r += most) {
     const int64_t rows = std::min(most, count - r);
-    segment_scales(row + r, rows, scales);
-    kernel_of(*kernels, bits_)({codes_.data<uint8_t>() + (row + r) * row_bytes, row_bytes, scales, tables_->values.data(), rows, columns(), f.x, f.x_stride, f.tokens, f.y + r, f.y_stride});
+    const float* scales = whole ? scales_.decode((row + r) * row_scales, rows * row_scales, *tables_, buffer) : buffer;
+    if (!whole) segment_scales(row + r, rows, buffer);
+    const uint8_t* codes = codes_.data<uint8_t>() + (row + r) * row_bytes;
+    const float* table = tables_->values.data();
+    kernel_of(*kernels, bits_)({codes, row_bytes, scales, table, rows, columns(), f.x, f.x_stride, f.tokens, f.y + r, f.y_stride, shift});
   }
   return true;
 }

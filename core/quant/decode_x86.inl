@@ -34,27 +34,14 @@ void decode_blocks(const uint8_t* p, int64_t count, float* out) {
   }
 }
 
-// Even elements stand in the high nibbles; they come out in order.
-struct NibbleCodes {
-  static constexpr int kBits = 4;
-  Table values;
-  NibbleCodes(const float* table, float scale) : values(table, broadcast(scale)) {}
-  void decode(const uint8_t* p, Vec* w) const {
-    const __m128i mask = _mm_set1_epi8(15), both = load16(p);
-    const __m128i even = _mm_and_si128(_mm_srli_epi16(both, 4), mask), odd = _mm_and_si128(both, mask);
-    const Halves codes = {_mm_unpacklo_epi8(even, odd), _mm_unpackhi_epi8(even, odd)};
-    for (int i = 0; i < kParts; ++i) w[i] = values.of(part(codes, i));
-  }
-};
-
 // Fewer than 32 elements: by way of a whole segment beside them.
 template <class Codes>
-void decode_rest(const Codes& values, const uint8_t* codes, int64_t count, float* out) {
+void decode_rest(const Codes& table, float scale, const uint8_t* codes, int64_t count, float* out) {
   uint8_t last[kSegment] = {};
   float decoded[kSegment];
   Vec w[kParts];
   __builtin_memcpy(last, codes, static_cast<uint64_t>(count * Codes::kBits + 7) / 8);
-  values.decode(last, w);
+  table.decode(last, scale, w);
   store_segment(decoded, w);
   __builtin_memcpy(out, decoded, static_cast<uint64_t>(count) * 4);
 }
@@ -64,20 +51,21 @@ void decode_codes(const CodeRun& r) {
   const int64_t blocks = r.blocks, block = r.block;
   const uint8_t* codes = r.codes;
   float* out = r.out;
+  const Codes table(r.table);
   for (int64_t b = 0; b < blocks; ++b, codes += block * Codes::kBits / 8, out += block) {
-    const Codes values(r.table, r.scales[b]);
+    const float scale = r.scales[b];
     int64_t i = 0;
     for (; i + kSegment <= block; i += kSegment) {
       Vec w[kParts];
-      values.decode(codes + i * Codes::kBits / 8, w);
+      table.decode(codes + i * Codes::kBits / 8, scale, w);
       store_segment(out + i, w);
     }
-    if (i < block) decode_rest(values, codes + i * Codes::kBits / 8, block - i, out + i);
+    if (i < block) decode_rest(table, scale, codes + i * Codes::kBits / 8, block - i, out + i);
   }
 }
 
 constexpr DecodeKernels decode_list() {
-  DecodeKernels k{decode_codes<SmallCodes<2>>, decode_codes<SmallCodes<3>>, decode_codes<NibbleCodes>, decode_codes<ByteCodes>, {}};
+  DecodeKernels k{decode_codes<SmallTable<2>>, decode_codes<SmallTable<3>>, decode_codes<NibbleTable>, decode_codes<SignedBytes>, {}};
   k.stored[0] = decode_f32;
   k.stored[1] = decode_plain16<halves>;
   k.stored[30] = decode_plain16<bfloats>;

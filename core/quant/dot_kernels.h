@@ -15,13 +15,14 @@ constexpr int64_t kDotSegment = 32;  // elements decoded at a time; the width of
 struct DotRun {
   const uint8_t* codes;  // of row 0
   int64_t row_bytes;
-  const float* scales;   // coded formats only: one per segment, [rows][columns / 32]; Q4_1 keeps its own here on the way
+  const float* scales;   // coded formats only: [rows][columns / 32 / 2^scale_shift]; Q4_1 keeps its own here on the way
   const float* table;    // [16], 2- to 4-bit codes only; Q4_1 on the way: minima, like scales
   int64_t rows, columns;
   const float* x;
   int64_t x_stride, tokens;
   float* y;
   int64_t y_stride;
+  int scale_shift = 0;   // 2^scale_shift segments share a scale
 };
 using DotKernel = void (*)(const DotRun&);
 

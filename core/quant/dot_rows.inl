@@ -33,7 +33,7 @@ struct Numbers {
 };
 inline Vec floats(const uint8_t* p) { return load(reinterpret_cast<const float*>(p)); }
 
-// Rows whose scales lie beside the codes, one a segment; Row::decode(segment, w) reads both.
+// Rows whose scales lie beside the codes; Row::decode(segment, w) reads both.
 template <class Row>
 struct SegmentOf {
   const Row* row;
@@ -46,30 +46,23 @@ struct CodedRow : InOrder {
   using Block = SegmentOf<CodedRow>;
   static constexpr int kSegments = 1, kBytes = kSegment * Codes::kBits / 8;
   const uint8_t* codes;
-  const float *scales, *table;
-  CodedRow(const DotRun& r, int64_t row) : codes(r.codes + row * r.row_bytes), scales(r.scales + row * (r.columns / kDotSegment)), table(r.table) {}
+  const float* scales;
+  int scale_shift;
+  Codes table;
+  CodedRow(const DotRun& r, int64_t row)
+      : codes(r.codes + row * r.row_bytes), scales(r.scales + row * (r.columns / kDotSegment >> r.scale_shift)), scale_shift(r.scale_shift), table(r.table) {}
   void open(Block& block, int64_t b) const { block = {this, b}; }
-  void decode(int64_t segment, Vec* w) const { Codes(table, scales[segment]).decode(codes + segment * kBytes, w); }
+  void decode(int64_t segment, Vec* w) const { table.decode(codes + segment * kBytes, scales[segment >> scale_shift], w); }
 };
 
-// Even elements stand in the high nibbles: instead of interleaving the codes, the activations are taken apart.
-struct EvenOddNibbles {
-  static constexpr int kBits = 4;
-  Table values;
-  EvenOddNibbles(const float* table, float scale) : values(table, broadcast(scale)) {}
-  void decode(const uint8_t* p, Vec* w) const {
-    for (int i = 0; i < kParts / 2; ++i) {
-      const Int q = bytes(p + i * kLanes);
-      w[2 * i] = values.of(high_nibble(q));
-      w[2 * i + 1] = values.of(q);
-    }
-  }
+// Instead of interleaving even and odd elements, which stand in different nibbles, the activations are taken apart.
+struct Unpaired : NibbleTable {
+  using NibbleTable::NibbleTable;
+  void decode(const uint8_t* p, float scale, Vec* w) const { decode_unpaired(p, scale, w); }
 };
-struct NibbleRow : CodedRow<EvenOddNibbles> {
+struct NibbleRow : CodedRow<Unpaired> {
   using CodedRow::CodedRow;
-  static void load_x(const float* x, Vec* out) {
-    for (int i = 0; i < kParts / 2; ++i) load_even_odd(x + 2 * i * kLanes, out[2 * i], out[2 * i + 1]);
-  }
+  static void load_x(const float* x, Vec* out) { NibbleTable::load_unpaired(x, out); }
 };
 
 // Q4_1 with scales and minima taken out of the blocks beforehand: broadcasting them from memory costs no shuffle.
@@ -168,7 +161,7 @@ void dot_q41(const DotRun& r) {
 }
 
 constexpr DotKernels dot_list() {
-  DotKernels k{dot_rows<CodedRow<SmallCodes<2>>>, dot_rows<CodedRow<SmallCodes<3>>>, dot_rows<NibbleRow>, dot_rows<CodedRow<ByteCodes>>, {}};
+  DotKernels k{dot_rows<CodedRow<SmallTable<2>>>, dot_rows<CodedRow<SmallTable<3>>>, dot_rows<NibbleRow>, dot_rows<CodedRow<SignedBytes>>, {}};
   k.stored[0] = dot_rows<StoredRow<Numbers<128, floats>>>;
   k.stored[1] = dot_rows<StoredRow<Numbers<64, halves>>>;
   k.stored[30] = dot_rows<StoredRow<Numbers<64, bfloats>>>;

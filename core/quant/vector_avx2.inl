@@ -34,12 +34,6 @@ inline Vec halves(const uint8_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(rei
 inline Vec bfloats(const uint8_t* p) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), 16));
 }
-inline void load_even_odd(const float* x, Vec& even, Vec& odd) {
-  const Vec a = load(x), b = load(x + kLanes);
-  const auto in_order = [](Vec v) { return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(v), 0xD8)); };
-  even = in_order(_mm256_shuffle_ps(a, b, 0x88));
-  odd = in_order(_mm256_shuffle_ps(a, b, 0xDD));
-}
 
 // Part p of 32 signed bytes, which lie in one register or, where they were made 16 at a time, in two.
 struct Halves { __m128i first, second; };
@@ -92,10 +86,40 @@ inline void scales_of_q41(const uint8_t* p, int64_t blocks, float* scales, float
 // A 16-entry lookup as two 8-entry ones, chosen by bit 3 of the code.
 struct Table {
   Vec low, high;
-  Table(const float* table, Vec scale) : low(mul(load(table), scale)), high(mul(load(table + 8), scale)) {}
   Vec of(Int codes) const {
     const Vec upper_half = _mm256_castsi256_ps(_mm256_slli_epi32(codes, 28));
     return _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, codes), _mm256_permutevar8x32_ps(high, codes), upper_half);
+  }
+};
+
+// Codes whose even elements stand in the high nibbles, looked up in a table of 16 values.
+struct NibbleTable {
+  static constexpr int kBits = 4;
+  Table values;
+  explicit NibbleTable(const float* table) : values{load(table), load(table + 8)} {}
+  Table scaled(float scale) const { return {mul(values.low, broadcast(scale)), mul(values.high, broadcast(scale))}; }
+  void decode(const uint8_t* p, float scale, Vec* w) const {
+    const Table table = scaled(scale);
+    const __m128i both = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), even = _mm_srli_epi16(both, 4);
+    const Halves codes = {_mm_unpacklo_epi8(even, both), _mm_unpackhi_epi8(even, both)};
+    for (int i = 0; i < kParts; ++i) w[i] = table.of(part(codes, i));
+  }
+  // In the order of load_unpaired(): of 16 elements the even ones, then the odd ones.
+  void decode_unpaired(const uint8_t* p, float scale, Vec* w) const {
+    const Table table = scaled(scale);
+    for (int i = 0; i < kParts; i += 2) {
+      const Int both = bytes(p + i / 2 * kLanes);
+      w[i] = table.of(high_nibble(both));
+      w[i + 1] = table.of(both);
+    }
+  }
+  static void load_unpaired(const float* x, Vec* out) {
+    const auto in_order = [](Vec v) { return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(v), 0xD8)); };
+    for (int i = 0; i < kParts; i += 2) {
+      const Vec a = load(x + i * kLanes), b = load(x + (i + 1) * kLanes);
+      out[i] = in_order(_mm256_shuffle_ps(a, b, 0x88));
+      out[i + 1] = in_order(_mm256_shuffle_ps(a, b, 0xDD));
+    }
   }
 };
 

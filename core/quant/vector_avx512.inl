@@ -31,12 +31,6 @@ inline Vec halves(const uint8_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(
 inline Vec bfloats(const uint8_t* p) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16));
 }
-inline void load_even_odd(const float* x, Vec& even, Vec& odd) {
-  const Int evens = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-  const Vec a = load(x), b = load(x + kLanes);
-  even = _mm512_permutex2var_ps(a, evens, b);
-  odd = _mm512_permutex2var_ps(a, _mm512_add_epi32(evens, _mm512_set1_epi32(1)), b);
-}
 
 // Part p of 32 signed bytes, which lie in one register or, where they were made 16 at a time, in two.
 struct Halves { __m128i first, second; };
@@ -94,8 +88,6 @@ inline void scales_of_q41(const uint8_t* p, int64_t blocks, float* scales, float
 // 4-bit code -> value by one lookup: the 16 values fill a register, and the lookup reads the low 4 bits only.
 struct Table {
   Vec values;
-  explicit Table(Vec v) : values(v) {}
-  Table(const float* table, Vec scale) : values(mul(load(table), scale)) {}
   Vec of(Int codes) const { return _mm512_permutexvar_ps(codes, values); }
   template <class Bytes>
   void decode(Bytes raw, Vec* w) const {  // what the low nibbles of 32 bytes stand for
@@ -103,15 +95,39 @@ struct Table {
   }
 };
 
+// Codes whose even elements stand in the high nibbles, looked up in a table of 16 values.
+struct NibbleTable {
+  static constexpr int kBits = 4;
+  Vec values;
+  explicit NibbleTable(const float* table) : values(load(table)) {}
+  void decode(const uint8_t* p, float scale, Vec* w) const {
+    const __m128i both = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), even = _mm_srli_epi16(both, 4);
+    Table{mul(values, broadcast(scale))}.decode(Halves{_mm_unpacklo_epi8(even, both), _mm_unpackhi_epi8(even, both)}, w);
+  }
+  // In the order of load_unpaired(): even elements, then odd ones.
+  void decode_unpaired(const uint8_t* p, float scale, Vec* w) const {
+    const Table scaled{mul(values, broadcast(scale))};
+    const Int both = bytes(p);
+    w[0] = scaled.of(high_nibble(both));
+    w[1] = scaled.of(both);
+  }
+  static void load_unpaired(const float* x, Vec* out) {
+    const Int even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30), odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+    const Vec a = load(x), b = load(x + kLanes);
+    out[0] = _mm512_permutex2var_ps(a, even, b);
+    out[1] = _mm512_permutex2var_ps(a, odd, b);
+  }
+};
+
 // What the low nibble of a byte stands for, as in vector_avx2.inl.
 inline Vec sixteen() { return _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
 struct Scaled : Table {  // scale * (code + offset)
-  Scaled(Vec scale, int8_t offset) : Table(mul(scale, add(sixteen(), broadcast(offset)))) {}
+  Scaled(Vec scale, int8_t offset) : Table{mul(scale, add(sixteen(), broadcast(offset)))} {}
 };
 struct Line : Table {  // scale * code + intercept
-  Line(Vec scale, Vec intercept) : Table(add(mul(scale, sixteen()), intercept)) {}
+  Line(Vec scale, Vec intercept) : Table{add(mul(scale, sixteen()), intercept)} {}
 };
 using TableEntry = float;  // of tables of integers
 struct ScaledIntegers : Table {  // scale * integers[code]
-  ScaledIntegers(Vec scale, const TableEntry (&integers)[16]) : Table(integers, scale) {}
+  ScaledIntegers(Vec scale, const TableEntry (&integers)[16]) : Table{mul(load(integers), scale)} {}
 };
