@@ -15,7 +15,7 @@ constexpr int64_t kDotSegment = 32;  // elements decoded at a time; the width of
 struct DotRun {
   const uint8_t* codes;  // of row 0
   int64_t row_bytes;
-  const float* scales;   // coded formats only: [rows][columns / 32 / 2^scale_shift]; Q4_1 keeps its own here on the way
+  const float* scales;   // coded formats only: [rows][columns / 32 / 2^scale_shift]; Q4_1 may keep its own here on the way
   const float* table;    // [16], 2- to 4-bit codes only; Q4_1 on the way: minima, like scales
   int64_t rows, columns;
   const float* x;

@@ -4,6 +4,7 @@
 //   kSegments, Block    how many segments of 32 elements are opened at a time, and as what (block_formats.inl)
 //   open(block, b)      opens the b-th of them
 //   load_x              how activations lie in registers beside the decoded elements
+static_assert(kSegment == kDotSegment);
 
 struct InOrder {
   static void load_x(const float* x, Vec* out) {
@@ -63,20 +64,6 @@ struct Unpaired : NibbleTable {
 struct NibbleRow : CodedRow<Unpaired> {
   using CodedRow::CodedRow;
   static void load_x(const float* x, Vec* out) { NibbleTable::load_unpaired(x, out); }
-};
-
-// Q4_1 with scales and minima taken out of the blocks beforehand: broadcasting them from memory costs no shuffle.
-struct PreparedQ41Row : InOrder {
-  using Block = SegmentOf<PreparedQ41Row>;
-  static constexpr int kSegments = 1;
-  const uint8_t* codes;
-  const float *scales, *minima;
-  PreparedQ41Row(const DotRun& r, int64_t row)
-      : codes(r.codes + row * r.row_bytes), scales(r.scales + row * (r.columns / kDotSegment)), minima(r.table + row * (r.columns / kDotSegment)) {}
-  void open(Block& block, int64_t b) const { block = {this, b}; }
-  void decode(int64_t segment, Vec* w) const {
-    Line(broadcast(scales[segment]), broadcast(minima[segment])).decode(low_then_high(codes + segment * Q41::kBytes + 4), w);
-  }
 };
 
 template <class Row, int kRows, int kTokens>
@@ -143,23 +130,6 @@ void dot_rows(const DotRun& r) {
   }
 }
 
-void dot_q41(const DotRun& r) {
-  constexpr int64_t kMost = 1024;  // blocks prepared at a time, on the stack
-  const int64_t segments = r.columns / kDotSegment;
-  if (segments * 4 > kMost) return dot_rows<StoredRow<Q41>>(r);
-  alignas(64) float scales[kMost], minima[kMost];
-  for (int64_t row = 0; row < r.rows; row += 4) {
-    DotRun four = r;
-    four.codes += row * r.row_bytes;
-    four.y += row;
-    four.rows = r.rows - row < 4 ? r.rows - row : 4;
-    scales_of_q41(four.codes, four.rows * segments, scales, minima);
-    four.scales = scales;
-    four.table = minima;
-    dot_rows<PreparedQ41Row>(four);
-  }
-}
-
 constexpr DotKernels dot_list() {
   DotKernels k{dot_rows<CodedRow<SmallTable<2>>>, dot_rows<CodedRow<SmallTable<3>>>, dot_rows<NibbleRow>, dot_rows<CodedRow<SignedBytes>>, {}};
   k.stored[0] = dot_rows<StoredRow<Numbers<128, floats>>>;
@@ -168,6 +138,5 @@ constexpr DotKernels dot_list() {
 #define LORIKEET_DOT_BLOCKS(id, Block) k.stored[id] = dot_rows<StoredRow<Block>>;
   LORIKEET_BLOCK_FORMATS(LORIKEET_DOT_BLOCKS)
 #undef LORIKEET_DOT_BLOCKS
-  k.stored[3] = dot_q41;
   return k;
 }

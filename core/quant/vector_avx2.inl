@@ -75,14 +75,6 @@ inline Vec table_of_4(const float* table) { return _mm256_broadcast_ps(reinterpr
 inline Vec table_of_8(const float* table) { return load(table); }
 inline Vec lookup(Vec table, Int codes) { return _mm256_permutevar8x32_ps(table, codes); }
 
-inline void scales_of_q41(const uint8_t* p, int64_t blocks, float* scales, float* minima) {
-  for (int64_t b = 0; b < blocks; ++b) {
-    const __m128 two = _mm_cvtph_ps(_mm_cvtsi32_si128(word_at(p + b * 20)));
-    scales[b] = _mm_cvtss_f32(two);
-    minima[b] = _mm_cvtss_f32(_mm_movehdup_ps(two));
-  }
-}
-
 // A 16-entry lookup as two 8-entry ones, chosen by bit 3 of the code.
 struct Table {
   Vec low, high;

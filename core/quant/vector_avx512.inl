@@ -66,25 +66,6 @@ inline Vec table_of_4(const float* table) { return _mm512_broadcast_f32x4(_mm_lo
 inline Vec table_of_8(const float* table) { return _mm512_broadcast_f32x8(_mm256_loadu_ps(table)); }
 inline Vec lookup(Vec table, Int codes) { return _mm512_permutexvar_ps(codes, table); }
 
-// Scales and minima of 16 blocks of 20 bytes: every fifth word of five registers.
-inline void scales_of_16(const uint8_t* p, float* scales, float* minima) {
-  const auto words = [p](int i) { return _mm512_loadu_si512(p + 64 * i); };
-  const Int first = _mm512_setr_epi32(0, 5, 10, 15, 20, 25, 30, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-  const Int rest = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 3, 8, 13, 2, 7, 12, 1, 6, 11);
-  Int both = _mm512_permutex2var_epi32(words(0), first, words(1));
-  both = _mm512_mask_permutexvar_epi32(both, 0x0380, rest, words(2));
-  both = _mm512_mask_permutexvar_epi32(both, 0x1C00, rest, words(3));
-  both = _mm512_mask_permutexvar_epi32(both, 0xE000, rest, words(4));
-  _mm512_storeu_ps(scales, _mm512_cvtph_ps(_mm512_cvtepi32_epi16(both)));
-  _mm512_storeu_ps(minima, _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(both, 16))));
-}
-inline void scales_of_q41(const uint8_t* p, int64_t blocks, float* scales, float* minima) {
-  int64_t b = 0;
-  for (; b + 16 <= blocks; b += 16) scales_of_16(p + b * 20, scales + b, minima + b);
-  if (b < blocks && b > 0) return scales_of_16(p + (blocks - 16) * 20, scales + blocks - 16, minima + blocks - 16);
-  for (; b < blocks; ++b) scales[b] = half_at(p + b * 20), minima[b] = half_at(p + b * 20 + 2);
-}
-
 // 4-bit code -> value by one lookup: the 16 values fill a register, and the lookup reads the low 4 bits only.
 struct Table {
   Vec values;
