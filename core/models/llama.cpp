@@ -151,7 +151,7 @@ class Llama final : public Model {
   }
 
   AttentionShape attention_shape() const {
-    return {config_.heads, config_.kv_heads, config_.head_dim, 1.0 / std::sqrt(static_cast<double>(config_.head_dim))};
+    return {config_.heads, config_.kv_heads, config_.head_dim, 1.0 / std::sqrt(static_cast<double>(config_.head_dim)), config_.sliding_window};
   }
 
   BlockInputs block_inputs(const std::vector<int32_t>& positions, bool training, uint64_t dropout_seed) {

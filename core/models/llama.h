@@ -1,4 +1,4 @@
-/// LlamaForCausalLM: Llama 1-3.2, SmolLM2, and Mistral without a sliding window (the same block).
+/// LlamaForCausalLM: Llama 1-3.2, SmolLM2, and Mistral (the same block, its attention within a sliding window).
 #pragma once
 #include "core/models/model.h"
 

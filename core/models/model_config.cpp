@@ -67,9 +67,7 @@ void check_model_config(const ModelConfig& c) {
     throw InputError(kConfig, "head_dim",
                      "found " + std::to_string(c.head_dim) + "; rotary embedding needs an even number");
   if (!(c.norm_eps >= 0)) throw InputError(kConfig, "rms_norm_eps", "must not be negative");
-  if (c.sliding_window > 0 && c.sliding_window < c.max_positions)
-    throw UnsupportedError("this model attends within a sliding window of " + std::to_string(c.sliding_window) +
-                           " tokens, which this version does not offer");
+  if (c.sliding_window < 0) throw InputError(kConfig, "sliding_window", "must not be negative");
   check_rope(c);
 }
 

@@ -21,12 +21,12 @@ struct ModelConfig {
   double norm_eps = 1e-6, rope_theta = 10000;
   RopeScaling rope;
   bool tied_head = false, attention_bias = false, mlp_bias = false;
-  int64_t sliding_window = 0;  // 0: full attention (models that set one shorter than max_positions are refused)
+  int64_t sliding_window = 0;  // tokens a token sees, itself included; 0: all before it
   /// Parameters of the whole model, tied head counted once.
   int64_t parameter_count() const;
 };
 /// Throws InputError when the sizes cannot be a decoder (zero or negative, heads not divisible by kv_heads, odd
-/// head_dim, unknown rope kind), UnsupportedError for a sliding window.
+/// head_dim), UnsupportedError for an unknown rope kind.
 void check_model_config(const ModelConfig& c);
 /// The effective inverse frequencies w'_j, j = 0..head_dim/2-1; theta's powers are rounded to f32 as transformers rounds them.
 std::vector<double> rope_inverse_frequencies(const ModelConfig& c);

@@ -61,6 +61,7 @@ Tensor low_rank(Context& cx, const PackedProduct& product, const Tensor& x, cons
 Packed packed_rows(Context& cx, int thread, const PackedProduct& product, const FrozenWeight& w, int64_t n, int64_t count) {
   const int64_t in = w.columns(), steps = product.steps(in);
   const Packed out{words(cx, thread, packed, product.words(count, in)), steps};
+  if (w.pack_bf16(cx.unit(), n, count, PanelColumns::rows, {out.data, steps, steps})) return out;
   float* rows = floats(cx, thread, decoded, kPanelColumns * in);
   for (int64_t i = 0; i < count; i += kPanelColumns) {
     const int64_t some = std::min(kPanelColumns, count - i);
@@ -107,10 +108,12 @@ Packed packed_weight(Context& cx, const PackedProduct& product, const FrozenWeig
   const int64_t in = w.columns();
   const Packed out{static_cast<uint32_t*>(cx.shared_scratch(weight_panels, static_cast<size_t>(product.words(in, count)) * 4)), product.steps(count)};
   cx.pool().for_blocks(count, kPackRows, [&](int64_t begin, int64_t end, int thread) {
+    const Packed to = out.from(0, begin / 2);
+    if (w.pack_bf16(cx.unit(), row + begin, end - begin, PanelColumns::columns, {to.data, to.steps, product.steps(end - begin)})) return;
     const float* plain = w.plain_f32();
     float* rows = plain ? nullptr : floats(cx, thread, decoded, kPackRows * in);
     if (!plain) w.decode_rows(row + begin, end - begin, rows, in);
-    product.pack({plain ? plain + (row + begin) * in : rows, 1, in}, in, end - begin, 1, out.from(0, begin / 2));
+    product.pack({plain ? plain + (row + begin) * in : rows, 1, in}, in, end - begin, 1, to);
   });
   return out;
 }

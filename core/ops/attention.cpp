@@ -8,6 +8,7 @@ namespace {
 void check_heads(const char* op, const AttentionShape& s) {
   if (s.heads < 1 || s.kv_heads < 1 || s.head_dim < 1 || s.heads % s.kv_heads != 0)
     throw ShapeError(std::string(op) + ": " + std::to_string(s.heads) + " heads over " + std::to_string(s.kv_heads) + " key/value heads of width " + std::to_string(s.head_dim));
+  if (s.window < 0 || !(s.soft_cap >= 0)) throw ShapeError(std::string(op) + ": a window of " + std::to_string(s.window) + " keys, a soft cap of " + std::to_string(s.soft_cap));
 }
 
 void check_documents(const char* op, const Tensor& starts, int64_t tokens) {

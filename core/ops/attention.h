@@ -10,6 +10,12 @@ namespace lorikeet {
 struct AttentionShape {
   int64_t heads, kv_heads, head_dim;  // heads % kv_heads == 0
   double scale;                       // usually 1/sqrt(head_dim)
+  int64_t window = 0;   // keys a query sees, its own the last (Mistral, arXiv:2310.06825); 0: all up to its own
+  double soft_cap = 0;  // scores s become cap tanh(s / cap) (Gemma 2, arXiv:2408.00118); 0: as they are
+  /// The first key that query number `query` of a document sees.
+  int64_t first_key(int64_t query) const { return window > 0 && query >= window ? query - window + 1 : 0; }
+  /// One behind the last query, of `queries`, that sees key number `key`.
+  int64_t queries_end(int64_t key, int64_t queries) const { return window > 0 && window < queries - key ? key + window : queries; }
 };
 struct AttentionArgs {
   const Tensor& q;                // [T, heads * D] f32 | f64 | bf16 (row stride may exceed the width)

@@ -10,6 +10,7 @@
 #include "core/ops/cpu_twins.h"
 #include "core/ops/packed_heads.h"
 #include "core/ops/row_kernels.h"
+#include "core/ops/soft_cap.h"
 
 namespace lorikeet {
 namespace {
@@ -62,7 +63,8 @@ struct Parts {
         size += s.heads * s.head_dim * list.back().stride;
       }
     }
-    data = Tensor::empty({std::max<int64_t>(size, 1)}, DType::f32);
+    // Within a window the queries far behind a chunk's keys do not meet them: their sums stay zero.
+    data = s.window > 0 ? Tensor::zeros({std::max<int64_t>(size, 1)}, DType::f32) : Tensor::empty({std::max<int64_t>(size, 1)}, DType::f32);
   }
   float* of(const Part& p, int64_t head, int64_t head_dim) { return data.data<float>() + p.at + head * head_dim * p.stride; }
 };
@@ -104,7 +106,17 @@ struct Backward {
     int64_t row() const { return d.first + begin; }
   };
 
-  /// Scores and their gradient, key by key; key begin + r is seen by the queries from it on.
+  /// What score_gradient computes, for capped scores.
+  void capped_gradient(float* score, const float* dp, const float* lse, const float* delta, uint16_t* p, uint16_t* ds, int64_t n) const {
+    ops::cap_scores(score, n, s.scale, s.soft_cap);
+    for (int64_t i = 0; i < n; ++i) {
+      const float weight = std::exp(score[i] - lse[i]);
+      p[i] = bf16_from_f32(weight);
+      ds[i] = bf16_from_f32(weight * (dp[i] - delta[i]) * ops::cap_slope(score[i], s.soft_cap));
+    }
+  }
+
+  /// Scores and their gradient, key by key; key begin + r is seen by the queries from it on, up to the window's end.
   void strips(const Meeting& m, Strips& t) const {
     const int64_t at = m.kv * s.head_dim, token = m.d.first + m.q;
     product.multiply(bf16_rows(a.k).from(m.row(), at), m.rows(), s.head_dim, queries.of(m.d, m.head).from(m.q), m.count, t.s, kSegment, false);
@@ -112,9 +124,14 @@ struct Backward {
     const float *lse = sums.lse.row<float>(m.head) + token, *delta = sums.delta.row<float>(m.head) + token;
     for (int64_t r = 0; r < m.rows(); ++r) {
       const int64_t o = r * kSegment, unseen = std::clamp<int64_t>(m.begin + r - m.q, 0, m.count);
-      std::fill(t.p + o, t.p + o + unseen, uint16_t{0});
-      std::fill(t.ds + o, t.ds + o + unseen, uint16_t{0});
-      kernels.score_gradient(t.s + o + unseen, t.dp + o + unseen, scale, lse + unseen, delta + unseen, 1, t.p + o + unseen, t.ds + o + unseen, m.count - unseen);
+      const int64_t end = std::clamp<int64_t>(s.queries_end(m.begin + r, m.d.rows()) - m.q, unseen, m.count);
+      for (uint16_t* strip : {t.p + o, t.ds + o}) {
+        std::fill(strip, strip + unseen, uint16_t{0});
+        std::fill(strip + end, strip + m.count, uint16_t{0});
+      }
+      const int64_t at_first = o + unseen, n = end - unseen;
+      if (s.soft_cap > 0) capped_gradient(t.s + at_first, t.dp + at_first, lse + unseen, delta + unseen, t.p + at_first, t.ds + at_first, n);
+      else kernels.score_gradient(t.s + at_first, t.dp + at_first, scale, lse + unseen, delta + unseen, 1, t.p + at_first, t.ds + at_first, n);
     }
   }
 
@@ -129,7 +146,7 @@ struct Backward {
     product.pack(Bf16Operand{t.ds, 1, kSegment}, m.count, m.rows(), t.turned);
     float* dq = parts.of(part, m.head, s.head_dim) + (m.q - part.begin);
     for (int64_t r = 0; r < s.head_dim; r += PackedProduct::kRows)
-      product.multiply({t.k_turned + r * kBlock, kBlock}, std::min(PackedProduct::kRows, s.head_dim - r), m.rows(), t.turned, m.count, dq + r * part.stride, part.stride, m.begin > part.begin);
+      product.multiply({t.k_turned + r * kBlock, kBlock}, std::min(PackedProduct::kRows, s.head_dim - r), m.rows(), t.turned, m.count, dq + r * part.stride, part.stride, s.window > 0 || m.begin > part.begin);
   }
 
   void turn_keys(const Document& d, int64_t kv, int64_t begin, int64_t end, Strips& t) const {
@@ -144,11 +161,11 @@ struct Backward {
     const int64_t group = s.heads / s.kv_heads;
     Strips t(cx, thread, product);
     for (int64_t begin = part.begin; begin < part.end; begin += kBlock) {
-      const int64_t end = std::min(begin + kBlock, part.end);
+      const int64_t end = std::min(begin + kBlock, part.end), last = s.queries_end(end - 1, d.rows());
       turn_keys(d, kv, begin, end, t);
       for (int64_t g = 0; g < group; ++g)
-        for (int64_t q = begin; q < d.rows(); q += kSegment) {
-          const Meeting m{d, kv, kv * group + g, begin, end, q, std::min(kSegment, d.rows() - q), g == 0 && q == begin};
+        for (int64_t q = begin; q < last; q += kSegment) {
+          const Meeting m{d, kv, kv * group + g, begin, end, q, std::min(kSegment, last - q), g == 0 && q == begin};
           strips(m, t);
           keys_and_values(m, t);
           turned_queries(m, part, t);

@@ -9,6 +9,7 @@
 #include "core/ops/cpu_twins.h"
 #include "core/ops/packed_heads.h"
 #include "core/ops/row_kernels.h"
+#include "core/ops/soft_cap.h"
 
 namespace lorikeet {
 namespace {
@@ -42,24 +43,28 @@ struct Forward {
   const PackedHeads &keys, &values;
   const RowKernels& kernels = row_kernels(cx.level());
   const AttentionShape& s = a.shape;
-  const float scale = static_cast<float>(a.shape.scale);
+  const float scale = a.shape.soft_cap > 0 ? 1.0f : static_cast<float>(a.shape.scale);  // capped scores are scaled already
 
   /// Softmax's running maximum and sum of a row, with its output so far.
   struct Rows {
     float top[kBlock], sum[kBlock], out[kBlock * ops::kMostHeadDim];
   };
 
-  /// Scores of one row against `seen` of `count` keys become weights; what was summed before is scaled to the new maximum.
-  void weigh(Rows& rows, int64_t r, const float* score, uint16_t* weight, int64_t seen, int64_t count) const {
-    const float top = std::max(rows.top[r], kernels.max(score, seen) * scale);
+  /// Scores of one row against `count` keys, of which it sees [hidden, seen), become weights; what was summed before is
+  /// scaled to the new maximum.
+  void weigh(Rows& rows, int64_t r, float* score, uint16_t* weight, int64_t hidden, int64_t seen, int64_t count) const {
+    std::fill(weight, weight + hidden, uint16_t{0});
+    std::fill(weight + seen, weight + count, uint16_t{0});
+    if (hidden == seen) return;
+    if (s.soft_cap > 0) ops::cap_scores(score + hidden, seen - hidden, s.scale, s.soft_cap);
+    const float top = std::max(rows.top[r], kernels.max(score + hidden, seen - hidden) * scale);
     if (top > rows.top[r]) {
       const float factor = std::exp(rows.top[r] - top);
       rows.sum[r] *= factor;
       for (int64_t c = 0; c < s.head_dim; ++c) rows.out[r * s.head_dim + c] *= factor;
       rows.top[r] = top;
     }
-    rows.sum[r] += kernels.exp_sum_bf16(score, scale, top, weight, seen).exact;
-    std::fill(weight + seen, weight + count, uint16_t{0});
+    rows.sum[r] += kernels.exp_sum_bf16(score + hidden, scale, top, weight + hidden, seen - hidden).exact;
   }
 
   void run(const Document& d, const Task& t, int thread) const {
@@ -70,10 +75,13 @@ struct Forward {
     std::fill(rows.top, rows.top + count, -std::numeric_limits<float>::infinity());
     std::fill(rows.sum, rows.sum + count, 0.0f);
     std::fill(rows.out, rows.out + count * s.head_dim, 0.0f);
-    for (int64_t k = 0; k < t.end; k += kSegment) {
+    for (int64_t k = s.first_key(t.begin) / kBlock * kBlock; k < t.end; k += kSegment) {
       const int64_t columns = std::min(kSegment, t.end - k);
       product.multiply(bf16_rows(a.q).from(d.first + t.begin, at), count, s.head_dim, keys.of(d, kv).from(k), columns, score, kSegment, false);
-      for (int64_t r = 0; r < count; ++r) weigh(rows, r, score + r * kSegment, weight + r * kSegment, std::min(columns, t.begin + r + 1 - k), columns);
+      for (int64_t r = 0; r < count; ++r) {
+        const int64_t seen = std::min(columns, t.begin + r + 1 - k), hidden = std::clamp<int64_t>(s.first_key(t.begin + r) - k, 0, seen);
+        weigh(rows, r, score + r * kSegment, weight + r * kSegment, hidden, seen, columns);
+      }
       product.multiply({weight, kSegment}, count, columns, values.of(d, kv).from(0, k / 2), s.head_dim, rows.out, s.head_dim, true);
     }
     for (int64_t r = 0; r < count; ++r) {

@@ -6,6 +6,7 @@
 #include "core/ops/cpu_twins.h"
 #include "core/ops/kv_kernels.h"
 #include "core/ops/row_kernels.h"
+#include "core/ops/soft_cap.h"
 
 namespace lorikeet {
 namespace {
@@ -42,9 +43,11 @@ void chunk(Context& cx, const AttentionStepArgs& a, const Task& t, int thread, f
   auto* p = static_cast<float*>(cx.scratch(thread, kScratch, static_cast<size_t>(group * (keys.count + width)) * sizeof(float)));
   float* o = p + group * keys.count;
   k.scores(keys, a.q.row<float>(t.text->row) + t.head * group * width, p);
-  const auto scale = static_cast<float>(a.shape.scale);
+  const bool capped = a.shape.soft_cap > 0;
+  const float scale = capped ? 1.0f : static_cast<float>(a.shape.scale);
   for (int64_t h = 0; h < group; ++h) {
     float* row = p + h * keys.count;
+    if (capped) ops::cap_scores(row, keys.count, a.shape.scale, a.shape.soft_cap);
     parts[h * stride] = rows.max(row, keys.count) * scale;
     parts[h * stride + 1] = rows.exp_sum(row, scale, parts[h * stride], keys.count);
   }
@@ -75,13 +78,13 @@ void attention_step_cpu(Context& cx, const AttentionStepArgs& a) {
   std::vector<Task> tasks;
   for (const AttentionStepText& t : a.texts)
     for (int64_t h = 0; h < s.kv_heads; ++h)
-      for (int64_t b = 0; b < t.length; b += kChunk) tasks.push_back({&t, h, b, std::min(t.length, b + kChunk)});
+      for (int64_t b = s.first_key(t.length - 1); b < t.length; b += kChunk) tasks.push_back({&t, h, b, std::min(t.length, b + kChunk)});
   const auto count = static_cast<int64_t>(tasks.size());
   auto* parts = static_cast<float*>(cx.shared_scratch(kScratch, static_cast<size_t>(count * part) * sizeof(float)));
   cx.pool().run(count, [&](int64_t i, int thread) { chunk(cx, a, tasks[static_cast<size_t>(i)], thread, parts + i * part); });
   for (int64_t i = 0; i < count;) {
     const Task& t = tasks[static_cast<size_t>(i)];
-    const int64_t chunks = (t.text->length + kChunk - 1) / kChunk;
+    const int64_t chunks = (t.text->length - s.first_key(t.text->length - 1) + kChunk - 1) / kChunk;
     for (int64_t h = 0; h < group; ++h)
       join(parts + i * part + h * stride, chunks, part, s.head_dim, a.o.row<float>(t.text->row) + (t.head * group + h) * s.head_dim);
     i += chunks;

@@ -10,6 +10,7 @@
 namespace lorikeet {
 
 enum class CpuLevel;
+struct CpuUnit;
 
 /// Few rows of activations against rows of a weight: y[t * y_stride + r] = x[t] . W[row + r], all in f32.
 struct FewRows {
@@ -18,6 +19,14 @@ struct FewRows {
   float* y;
   int64_t y_stride;
 };
+
+/// Where rows of a weight go as panels of bf16 (gemm_kernels.h), in steps of 16 words: `stride` between panels, `depth` to
+/// be written, zeros behind the last number.
+struct Bf16Panels {
+  uint32_t* out;
+  int64_t stride, depth;
+};
+enum class PanelColumns { rows, columns };  // what of the weight becomes the columns of the panels
 
 class FrozenWeight {
  public:
@@ -38,6 +47,9 @@ class FrozenWeight {
   /// same values as decode_rows gives, and a sum's order depends on the width and the level alone: a token's result is
   /// the same bits whatever stands beside it. Thread-safe, allocates nothing.
   virtual bool multiply_few(CpuLevel, int64_t /*row*/, int64_t /*count*/, const FewRows&) const { return false; }
+  /// Writes rows [row, row + count) as panels without a decoded copy in memory: what decode_rows gives, rounded to nearest
+  /// even. False when there is no such kernel for this format, width and unit. Thread-safe, allocates nothing.
+  virtual bool pack_bf16(const CpuUnit&, int64_t /*row*/, int64_t /*count*/, PanelColumns, const Bf16Panels&) const { return false; }
 
  protected:
   FrozenWeight(int64_t rows, int64_t columns) : rows_(rows), columns_(columns) {}

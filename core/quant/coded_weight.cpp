@@ -6,8 +6,10 @@
 #include <bit>
 #include <limits>
 
+#include "core/ops/gemm_kernels.h"
 #include "core/quant/decode_kernels.h"
 #include "core/quant/dot_kernels.h"
+#include "core/quant/panel_kernels.h"
 #include "core/tensor/cpu_level.h"
 
 namespace lorikeet {
@@ -15,9 +17,10 @@ namespace {
 
 constexpr int64_t kScaleBatch = 64;      // block scales decoded at a time, on the stack
 constexpr int64_t kRowScales = 2048;     // scales of a group of rows in multiply_few, on the stack
+constexpr int64_t kPanelScales = 8192;   // the same of 16 rows in pack_bf16
 constexpr int64_t kCheckBlock = 1 << 16; // elements a thread checks at a time
 
-/// The kernel for codes of so many bits, of DecodeKernels or DotKernels.
+/// The kernel for codes of so many bits, of DecodeKernels, DotKernels or PanelKernels.
 auto kernel_of(const auto& k, int bits) {
   return bits == 2 ? k.codes2 : bits == 3 ? k.codes3 : bits == 4 ? k.codes4 : k.codes8;
 }
@@ -93,24 +96,48 @@ void CodedWeight::segment_scales(int64_t row, int64_t count, float* out) const {
   }
 }
 
+/// How rows of whole segments take their scales: as they are where a row is whole blocks, one a segment where blocks cross rows.
+CodedWeight::RowScales CodedWeight::row_scales() const {
+  const int64_t segments = columns() / kDotSegment, in_block = block_ / kDotSegment;
+  if (segments == 0 || columns() % kDotSegment != 0 || block_ % kDotSegment != 0) return {0, 0, false};
+  const bool whole = segments % in_block == 0 && std::has_single_bit(static_cast<uint64_t>(in_block));
+  return whole ? RowScales{segments / in_block, std::countr_zero(static_cast<uint64_t>(in_block)), true} : RowScales{segments, 0, false};
+}
+const float* CodedWeight::scales_of_rows(const RowScales& s, int64_t row, int64_t count, float* buffer) const {
+  if (s.whole_blocks) return scales_.decode(row * s.in_row, count * s.in_row, *tables_, buffer);
+  segment_scales(row, count, buffer);
+  return buffer;
+}
+
 bool CodedWeight::multiply_few(CpuLevel level, int64_t row, int64_t count, const FewRows& f) const {
   const DotKernels* kernels = dot_kernels(level);
-  const int64_t segments = columns() / kDotSegment, in_block = block_ / kDotSegment;
-  if (!kernels || segments == 0 || columns() % kDotSegment != 0 || block_ % kDotSegment != 0) return false;
-  // Rows of whole blocks take the scales as they are; where blocks cross rows, every segment gets its own.
-  const bool whole = segments % in_block == 0 && std::has_single_bit(static_cast<uint64_t>(in_block));
-  const int64_t row_scales = whole ? segments / in_block : segments;
-  const int shift = whole ? std::countr_zero(static_cast<uint64_t>(in_block)) : 0;
-  if (row_scales > kRowScales) return false;
+  const RowScales s = row_scales();
+  if (!kernels || s.in_row == 0 || s.in_row > kRowScales) return false;
   float buffer[kRowScales];
-  const int64_t row_bytes = columns() * bits_ / 8, most = std::max<int64_t>(1, kRowScales / row_scales / 4 * 4);
+  const float* table = tables_->values.data();
+  const int64_t row_bytes = columns() * bits_ / 8, most = std::max<int64_t>(1, kRowScales / s.in_row / 4 * 4);
   for (int64_t r = 0; r < count; r += most) {
     const int64_t rows = std::min(most, count - r);
-    const float* scales = whole ? scales_.decode((row + r) * row_scales, rows * row_scales, *tables_, buffer) : buffer;
-    if (!whole) segment_scales(row + r, rows, buffer);
+    const float* scales = scales_of_rows(s, row + r, rows, buffer);
     const uint8_t* codes = codes_.data<uint8_t>() + (row + r) * row_bytes;
-    const float* table = tables_->values.data();
-    kernel_of(*kernels, bits_)({codes, row_bytes, scales, table, rows, columns(), f.x, f.x_stride, f.tokens, f.y + r, f.y_stride, shift});
+    kernel_of(*kernels, bits_)({codes, row_bytes, scales, table, rows, columns(), f.x, f.x_stride, f.tokens, f.y + r, f.y_stride, s.shift});
+  }
+  return true;
+}
+
+bool CodedWeight::pack_bf16(const CpuUnit& unit, int64_t row, int64_t count, PanelColumns wanted, const Bf16Panels& to) const {
+  const PanelKernels* kernels = panel_kernels(unit);
+  const RowScales s = row_scales();
+  if (!kernels || s.in_row == 0 || s.in_row * kPanelColumns > kPanelScales) return false;
+  float buffer[kPanelScales];
+  const float* table = tables_->values.data();
+  const int64_t row_bytes = columns() * bits_ / 8, most = kPanelScales / s.in_row / kPanelColumns * kPanelColumns;
+  for (int64_t r = 0; r < count; r += most) {
+    const int64_t rows = std::min(most, count - r);
+    const float* scales = scales_of_rows(s, row + r, rows, buffer);
+    const uint8_t* codes = codes_.data<uint8_t>() + (row + r) * row_bytes;
+    const PanelRun run{codes, row_bytes, scales, table, rows, columns(), to.out, to.stride, to.depth, s.shift};
+    pack_part(kernel_of(*kernels, bits_), wanted, run, r, count);
   }
   return true;
 }

@@ -11,6 +11,8 @@ constexpr int kMostTokens = 2;  // at a time: with four rows, as many sums as re
 #include "core/quant/vector_avx2.inl"
 
 #include "core/quant/block_formats.inl"
+#include "core/quant/weight_rows.inl"
+
 #include "core/quant/dot_rows.inl"
 
 }  // namespace

@@ -12,6 +12,8 @@ constexpr int kMostTokens = 4;  // at a time: with four rows, as many sums as re
 #include "core/quant/vector_avx512.inl"
 
 #include "core/quant/block_formats.inl"
+#include "core/quant/weight_rows.inl"
+
 #include "core/quant/dot_rows.inl"
 
 // Scales and minima of 16 blocks of 20 bytes: every fifth word of five registers.
@@ -35,17 +37,18 @@ inline void scales_of_q41(const uint8_t* p, int64_t blocks, float* scales, float
 
 // Q4_1 with scales and minima taken out of the blocks beforehand: broadcasting them from memory costs no shuffle
 // (measured: 20 G weights/s for one token instead of 16; with AVX2 it costs more than it saves).
-struct PreparedQ41Row : InOrder {
-  using Block = SegmentOf<PreparedQ41Row>;
+struct PreparedQ41Row {
+  struct Block {
+    const uint8_t* p;
+    float scale, minimum;
+    void decode(int, Vec* w) const { Line(broadcast(scale), broadcast(minimum)).decode(low_then_high(p + 4), w); }
+  };
   static constexpr int kSegments = 1;
   const uint8_t* codes;
   const float *scales, *minima;
   PreparedQ41Row(const DotRun& r, int64_t row)
       : codes(r.codes + row * r.row_bytes), scales(r.scales + row * (r.columns / kDotSegment)), minima(r.table + row * (r.columns / kDotSegment)) {}
-  void open(Block& block, int64_t b) const { block = {this, b}; }
-  void decode(int64_t segment, Vec* w) const {
-    Line(broadcast(scales[segment]), broadcast(minima[segment])).decode(low_then_high(codes + segment * Q41::kBytes + 4), w);
-  }
+  void open(Block& block, int64_t b) const { block = {codes + b * Q41::kBytes, scales[b], minima[b]}; }
 };
 
 void dot_q41(const DotRun& r) {

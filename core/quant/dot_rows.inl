@@ -1,70 +1,18 @@
 // Few rows of activations times stored weights, the same text for AVX2 and AVX-512. Included by dot_<level>.cpp inside its
-// unnamed namespace after vector_<level>.inl, block_formats.inl and kMostTokens.
-// A row of a weight is a struct with
-//   kSegments, Block    how many segments of 32 elements are opened at a time, and as what (block_formats.inl)
-//   open(block, b)      opens the b-th of them
-//   load_x              how activations lie in registers beside the decoded elements
-static_assert(kSegment == kDotSegment);
+// unnamed namespace after vector_<level>.inl, block_formats.inl, weight_rows.inl and kMostTokens.
 
-struct InOrder {
-  static void load_x(const float* x, Vec* out) {
-    for (int p = 0; p < kParts; ++p) out[p] = load(x + p * kLanes);
-  }
-};
-
-// A row of blocks as they are stored.
-template <class TheBlock>
-struct StoredRow : InOrder {
-  using Block = TheBlock;
-  static constexpr int kSegments = Block::kSegments;
-  const uint8_t* codes;
-  StoredRow(const DotRun& r, int64_t row) : codes(r.codes + row * r.row_bytes) {}
-  void open(Block& block, int64_t b) const { block.open(codes + b * Block::kBytes); }
-};
-
-// One segment of numbers.
-template <int kTheBytes, Vec (*values)(const uint8_t*)>
-struct Numbers {
-  static constexpr int kBytes = kTheBytes, kSegments = 1;
-  const uint8_t* p;
-  void open(const uint8_t* segment) { p = segment; }
-  void decode(int, Vec* w) const {
-    for (int i = 0; i < kParts; ++i) w[i] = values(p + i * (kBytes / kParts));
-  }
-};
-inline Vec floats(const uint8_t* p) { return load(reinterpret_cast<const float*>(p)); }
-
-// Rows whose scales lie beside the codes; Row::decode(segment, w) reads both.
+// How the activations of a segment lie in registers beside the decoded elements: in order.
 template <class Row>
-struct SegmentOf {
-  const Row* row;
-  int64_t segment;
-  void decode(int, Vec* w) const { row->decode(segment, w); }
-};
-
-template <class Codes>
-struct CodedRow : InOrder {
-  using Block = SegmentOf<CodedRow>;
-  static constexpr int kSegments = 1, kBytes = kSegment * Codes::kBits / 8;
-  const uint8_t* codes;
-  const float* scales;
-  int scale_shift;
-  Codes table;
-  CodedRow(const DotRun& r, int64_t row)
-      : codes(r.codes + row * r.row_bytes), scales(r.scales + row * (r.columns / kDotSegment >> r.scale_shift)), scale_shift(r.scale_shift), table(r.table) {}
-  void open(Block& block, int64_t b) const { block = {this, b}; }
-  void decode(int64_t segment, Vec* w) const { table.decode(codes + segment * kBytes, scales[segment >> scale_shift], w); }
-};
+inline void load_x(const Row&, const float* x, Vec* out) {
+  for (int p = 0; p < kParts; ++p) out[p] = load(x + p * kLanes);
+}
 
 // Instead of interleaving even and odd elements, which stand in different nibbles, the activations are taken apart.
 struct Unpaired : NibbleTable {
   using NibbleTable::NibbleTable;
   void decode(const uint8_t* p, float scale, Vec* w) const { decode_unpaired(p, scale, w); }
 };
-struct NibbleRow : CodedRow<Unpaired> {
-  using CodedRow::CodedRow;
-  static void load_x(const float* x, Vec* out) { NibbleTable::load_unpaired(x, out); }
-};
+inline void load_x(const CodedRow<Unpaired>&, const float* x, Vec* out) { NibbleTable::load_unpaired(x, out); }
 
 template <class Row, int kRows, int kTokens>
 inline __attribute__((always_inline)) void tile(const DotRun& r, int64_t row, int64_t token, const Row (&rows)[kRows]) {
@@ -78,7 +26,7 @@ inline __attribute__((always_inline)) void tile(const DotRun& r, int64_t row, in
 #pragma GCC unroll 8
     for (int k = 0; k < Row::kSegments; ++k) {
       Vec x[kTokens][kParts];
-      for (int t = 0; t < kTokens; ++t) Row::load_x(from + t * r.x_stride + k * kDotSegment, x[t]);
+      for (int t = 0; t < kTokens; ++t) load_x(rows[0], from + t * r.x_stride + k * kDotSegment, x[t]);
 #pragma GCC unroll 4
       for (int i = 0; i < kRows; ++i) {
         Vec w[kParts];
@@ -131,10 +79,10 @@ void dot_rows(const DotRun& r) {
 }
 
 constexpr DotKernels dot_list() {
-  DotKernels k{dot_rows<CodedRow<SmallTable<2>>>, dot_rows<CodedRow<SmallTable<3>>>, dot_rows<NibbleRow>, dot_rows<CodedRow<SignedBytes>>, {}};
-  k.stored[0] = dot_rows<StoredRow<Numbers<128, floats>>>;
-  k.stored[1] = dot_rows<StoredRow<Numbers<64, halves>>>;
-  k.stored[30] = dot_rows<StoredRow<Numbers<64, bfloats>>>;
+  DotKernels k{dot_rows<CodedRow<SmallTable<2>>>, dot_rows<CodedRow<SmallTable<3>>>, dot_rows<CodedRow<Unpaired>>, dot_rows<CodedRow<SignedBytes>>, {}};
+  k.stored[0] = dot_rows<StoredRow<F32Numbers>>;
+  k.stored[1] = dot_rows<StoredRow<F16Numbers>>;
+  k.stored[30] = dot_rows<StoredRow<Bf16Numbers>>;
 #define LORIKEET_DOT_BLOCKS(id, Block) k.stored[id] = dot_rows<StoredRow<Block>>;
   LORIKEET_BLOCK_FORMATS(LORIKEET_DOT_BLOCKS)
 #undef LORIKEET_DOT_BLOCKS

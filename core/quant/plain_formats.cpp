@@ -8,6 +8,7 @@
 #include "core/quant/coded_weight.h"
 #include "core/quant/decode_kernels.h"
 #include "core/quant/dot_kernels.h"
+#include "core/quant/panel_kernels.h"
 #include "core/tensor/cpu_level.h"
 
 namespace lorikeet {
@@ -35,6 +36,14 @@ class PlainWeight final : public FrozenWeight {
     const int64_t row_bytes = columns() * static_cast<int64_t>(dtype_bytes(values_.dtype()));
     const auto* p = static_cast<const uint8_t*>(values_.raw()) + row * row_bytes;
     kernels->stored[kernel_]({p, row_bytes, nullptr, nullptr, count, columns(), f.x, f.x_stride, f.tokens, f.y, f.y_stride});
+    return true;
+  }
+  bool pack_bf16(const CpuUnit& unit, int64_t row, int64_t count, PanelColumns wanted, const Bf16Panels& to) const override {
+    const PanelKernels* kernels = panel_kernels(unit);
+    if (!kernels || !kernels->stored[kernel_].rows || columns() % kDotSegment != 0) return false;
+    const int64_t row_bytes = columns() * static_cast<int64_t>(dtype_bytes(values_.dtype()));
+    const auto* p = static_cast<const uint8_t*>(values_.raw()) + row * row_bytes;
+    pack_part(kernels->stored[kernel_], wanted, {p, row_bytes, nullptr, nullptr, count, columns(), to.out, to.stride, to.depth}, 0, count);
     return true;
   }
 

@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/quant/decode_kernels.h"
 #include "core/quant/dot_kernels.h"
+#include "core/quant/panel_kernels.h"
 #include "core/quant/weight_format.h"
 #include "core/tensor/cpu_level.h"
 
@@ -90,6 +91,13 @@ class StoredWeight final : public FrozenWeight {
     if (!dot || columns() % kDotSegment != 0) return false;
     const auto* p = reinterpret_cast<const uint8_t*>(bytes_.data()) + row * row_bytes_;
     dot({p, row_bytes_, nullptr, nullptr, count, columns(), f.x, f.x_stride, f.tokens, f.y, f.y_stride});
+    return true;
+  }
+  bool pack_bf16(const CpuUnit& unit, int64_t row, int64_t count, PanelColumns wanted, const Bf16Panels& to) const override {
+    const PanelKernels* kernels = panel_kernels(unit);
+    if (!kernels || !kernels->stored[type_.ggml_type].rows || columns() % kDotSegment != 0) return false;
+    const auto* p = reinterpret_cast<const uint8_t*>(bytes_.data()) + row * row_bytes_;
+    pack_part(kernels->stored[type_.ggml_type], wanted, {p, row_bytes_, nullptr, nullptr, count, columns(), to.out, to.stride, to.depth}, 0, count);
     return true;
   }
 

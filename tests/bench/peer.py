@@ -64,9 +64,9 @@ def setup(args):
 
 def convert(args):
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
     where, name = os.path.split(os.path.abspath(args.gguf))
-    model = AutoModelForCausalLM.from_pretrained(where, gguf_file=name, dtype=torch.bfloat16)
+    model = AutoModelForCausalLM.from_pretrained(where, gguf_file=name, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True))
     model.save_pretrained(args.folder)
     AutoTokenizer.from_pretrained(where, gguf_file=name).save_pretrained(args.folder)
 

@@ -9,8 +9,10 @@ with texts, or a .txt. Needs torch, transformers, peft, safetensors here and, bu
 Both sides share everything but the arithmetic: rows of ids cut here, an adapter PEFT made, and the base weights. For `nf4` those
 are what `lorikeet quantize` wrote, decoded here to fp32 by the definition of the format. What is compared:
   step     loss and adapter gradients of one step of --step-rows rows, an adapter with B != 0: ours in f32 and bf16 against
-           torch f32. Beside them, not judged, how far torch in bf16 is from f32, and each side's f32 from f64.
-  levels   the same from each CPU level of this machine against the best one, a shorter row, in f32 and in bf16
+           torch f32. Gradients in bf16 may be as far off as torch's own in bf16: on SmolLM2-135M rounding the inputs of the
+           linear layers, with all else exact, moves them by 0.013 already. Not judged: each side's f32 against f64.
+           Rows whose gradient jumps when the base weights are moved by an eighth of a bf16 rounding are left out and named: no two programs that round differently agree on them, torch with itself in another order included.
+  levels   the same from each CPU level of this machine against the best one, shorter rows, in f32 and in bf16
   curve    a run of STEPS steps from a fresh adapter: means over windows of 20 steps against torch's with the same adapter.
            The spread allowed is of torch's own runs from SEEDS adapters (only A differs; rows and their order do not).
 """
@@ -34,6 +36,7 @@ RATE, WINDOW = 2e-4, 20
 LOSS_BOUND = {"f32": 1e-4, "bf16": 1e-3}
 GRADIENT_BOUND = {"f32": 1e-5, "bf16": 1e-2}  # relative L2 over all gradients as one vector
 CURVE_BOUND, SIGMAS = 0.005, 3
+NUDGE, STEADY = 2.0 ** -12, 0.03
 
 found = []  # (what, value, bound, verdict)
 
@@ -196,21 +199,45 @@ def worst_tensor(ours, theirs):
     return max(((ours[n].double() - theirs[n].double()).norm() / theirs[n].double().norm()).item() for n in theirs)
 
 
+def steady_rows(case, rows):
+    """The rows whose gradient moves little when each base weight does, by NUDGE times a normal number."""
+    model = tuned(case.torch_base(), 0, warm=True)
+    before = [torch_step_alone(model, row) for row in rows]
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for p in model.parameters():
+            if not p.requires_grad and p.dim() == 2:
+                p.mul_(1 + NUDGE * torch.randn(p.shape, generator=generator))
+    moved = [relative_l2(torch_step_alone(model, row), gradients) for row, gradients in zip(rows, before)]
+    print(f"  (gradients moved by nudged weights: median {statistics.median(moved):.2g}; left out: "
+          f"{', '.join(f'row {i} ({m:.2g})' for i, m in enumerate(moved) if m > STEADY) or 'none'})")
+    return [row for row, m in zip(rows, moved) if m <= STEADY]
+
+
+def torch_step_alone(model, row):
+    model.zero_grad(set_to_none=True)
+    return torch_step(model, [row])[1]
+
+
 def check_step(args, case, work):
-    rows = rows_of(args, args.step_rows)
+    rows = steady_rows(case, rows_of(args, args.step_rows))
+    if not rows:
+        sys.exit("no row of these has a gradient that can be compared")
     rows_file, adapter = write_rows(work / "step.jsonl", rows), work / f"warm-{case.weights}"
     model = tuned(case.torch_base(), 0, warm=True)
     model.save_pretrained(adapter)
     loss, gradients = torch_step(model, rows)
     print(f"one step, weights {case.weights}: torch's loss {loss:.6f}")
+    model.zero_grad(set_to_none=True)
+    low_loss, low = torch_step(model.bfloat16(), rows)
+    low_error = relative_l2(low, gradients)
+    print(f"  (torch in bf16 against torch f32: loss {abs(low_loss - loss):.3g}, gradients {low_error:.3g})")
+    bounds = {"f32": GRADIENT_BOUND["f32"], "bf16": max(GRADIENT_BOUND["bf16"], low_error)}
     for compute in ("f32", "bf16"):
         our_loss, ours = our_step(args, case, adapter, rows_file, compute, work / "ours.safetensors")
         judge(f"{case.weights} {compute}: loss against torch f32", abs(our_loss - loss), LOSS_BOUND[compute])
-        judge(f"{case.weights} {compute}: adapter gradients, relative L2", relative_l2(ours, gradients), GRADIENT_BOUND[compute])
+        judge(f"{case.weights} {compute}: adapter gradients, relative L2", relative_l2(ours, gradients), bounds[compute])
         print(f"  (the tensor that differs most: {worst_tensor(ours, gradients):.3g})")
-    model.zero_grad(set_to_none=True)
-    low_loss, low = torch_step(model.bfloat16(), rows)
-    print(f"  (torch in bf16 against torch f32, for comparison: loss {abs(low_loss - loss):.3g}, gradients {relative_l2(low, gradients):.3g})")
     exact_against(args, case, adapter, work)
 
 
@@ -229,9 +256,13 @@ def exact_against(args, case, adapter, work):
 
 def check_levels(args, case, work):
     levels = json.loads(program([args.program, "device", "--json"]))["cpu"]["levels_available"]
-    rows_file = write_rows(work / "short.jsonl", [row[: args.level_tokens] for row in rows_of(args, 1)])
-    adapter = work / f"warm-levels-{case.weights}"
-    tuned(case.torch_base(), 0, warm=True).save_pretrained(adapter)
+    rows = steady_rows(case, [row[: args.level_tokens] for row in rows_of(args, args.level_rows)])
+    rows_file, adapter = write_rows(work / "short.jsonl", rows), work / f"warm-levels-{case.weights}"
+    model = tuned(case.torch_base(), 0, warm=True)
+    model.save_pretrained(adapter)
+    _, gradients = torch_step(model, rows)
+    model.zero_grad(set_to_none=True)
+    bounds = {"f32": GRADIENT_BOUND["f32"], "bf16": max(GRADIENT_BOUND["bf16"], relative_l2(torch_step(model.bfloat16(), rows)[1], gradients))}
     print(f"levels, weights {case.weights}: {', '.join(levels)}")
     for compute in ("f32", "bf16"):
         results = {level: our_step(args, case, adapter, rows_file, compute, work / "level.safetensors", LORIKEET_CPU_LEVEL=level) for level in levels}
@@ -239,7 +270,7 @@ def check_levels(args, case, work):
         for level in levels[:-1]:
             what = f"{case.weights} {compute}: {level} against {levels[-1]}"
             judge(f"{what}, loss", abs(results[level][0] - best_loss), LOSS_BOUND[compute])
-            judge(f"{what}, gradients, relative L2", relative_l2(results[level][1], best), GRADIENT_BOUND[compute])
+            judge(f"{what}, gradients, relative L2", relative_l2(results[level][1], best), bounds[compute])
 
 
 # ---- a run
@@ -305,6 +336,7 @@ def main():
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--step-rows", type=int, default=16)
     parser.add_argument("--level-tokens", type=int, default=33)
+    parser.add_argument("--level-rows", type=int, default=8)
     parser.add_argument("--weights", default="none,nf4")
     parser.add_argument("--curve-weights", default="nf4")
     parser.add_argument("--compute", default="f32,bf16", help="what our runs of the curve compute in")

@@ -200,9 +200,6 @@ class GgufTest : public QObject {
     GgufMaker yarn = small_llama();
     yarn.string("llama.rope.scaling.type", "yarn");
     row("yarn", yarn.bytes(), "yarn");
-    GgufMaker window = small_llama();
-    window.u32("llama.attention.sliding_window", 4);
-    row("sliding window", window.bytes(), "sliding window");
     GgufMaker tokens = small_llama();
     tokens.string("tokenizer.ggml.model", "gpt2")
         .strings("tokenizer.ggml.tokens", {"a", "b", "ab", "d", "e"})

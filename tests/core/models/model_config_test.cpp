@@ -136,9 +136,9 @@ class ModelConfigTest : public QObject {
     c.rope.kind = "yarn";
     VERIFY_THROWS(check_model_config(c), UnsupportedError, "yarn");
     c = smollm2();
+    c.sliding_window = -1;
+    VERIFY_THROWS(check_model_config(c), InputError, "sliding_window");
     c.sliding_window = 4096;
-    VERIFY_THROWS(check_model_config(c), UnsupportedError, "sliding window");
-    c.sliding_window = 8192;
     check_model_config(c);
     VERIFY_THROWS(models().get("FalconForCausalLM"), UnsupportedError, "LlamaForCausalLM");
   }

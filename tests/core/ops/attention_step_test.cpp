@@ -31,12 +31,16 @@ std::vector<double> reference(Context& cx, const float* q, const Text& t, const 
     const int64_t kv = h / (s.heads / s.kv_heads) * s.head_dim;
     std::vector<double> p(static_cast<size_t>(t.length));
     double top = -1e300, sum = 0;
-    for (int64_t j = 0; j < t.length; ++j) {
+    for (int64_t j = s.first_key(t.length - 1); j < t.length; ++j) {
       double dot = 0;
       for (int64_t i = 0; i < s.head_dim; ++i) dot += static_cast<double>(q[h * s.head_dim + i]) * static_cast<double>(k.row<float>(j)[kv + i]);
-      top = std::max(top, p[static_cast<size_t>(j)] = dot * s.scale);
+      const double score = s.soft_cap > 0 ? s.soft_cap * std::tanh(dot * s.scale / s.soft_cap) : dot * s.scale;
+      top = std::max(top, p[static_cast<size_t>(j)] = score);
     }
-    for (double& x : p) sum += x = std::exp(x - top);
+    for (int64_t j = 0; j < t.length; ++j) {
+      double& x = p[static_cast<size_t>(j)];
+      sum += x = j < s.first_key(t.length - 1) ? 0 : std::exp(x - top);
+    }
     for (int64_t j = 0; j < t.length; ++j)
       for (int64_t i = 0; i < s.head_dim; ++i)
         o[static_cast<size_t>(h * s.head_dim + i)] += p[static_cast<size_t>(j)] / sum * static_cast<double>(v.row<float>(j)[kv + i]);
@@ -59,6 +63,8 @@ struct Batch {
 
 AttentionShape shape_of(int64_t heads, int64_t kv_heads, int64_t d) { return {heads, kv_heads, d, 1 / std::sqrt(static_cast<double>(d))}; }
 
+AttentionShape windowed(int64_t window, double soft_cap) { return {6, 2, 16, 0.25, window, soft_cap}; }
+
 }  // namespace
 
 class AttentionStepTest : public QObject {
@@ -68,7 +74,7 @@ class AttentionStepTest : public QObject {
   void matchesFloat64OverWhatTheCacheHolds() {
     for (CpuLevel level : cpu_probe().available)
       for (DType type : kTypes)
-        for (const AttentionShape& s : {shape_of(9, 3, 64), shape_of(2, 2, 1), shape_of(6, 2, 33), shape_of(3, 1, 128), shape_of(4, 1, 130)}) {
+        for (const AttentionShape& s : {shape_of(9, 3, 64), shape_of(2, 2, 1), shape_of(6, 2, 33), shape_of(3, 1, 128), shape_of(4, 1, 130), windowed(5, 0), windowed(65, 1.5), windowed(0, 3)}) {
           Context cx = context(level);
           Batch b(s, type, {1, 2, 7, 63, 64, 65, 600});
           b.run(cx);

@@ -51,9 +51,15 @@ struct Reference {
       for (int64_t h = 0; h < c.s.heads; ++h)
         for (int64_t t = starts[document]; t < starts[document + 1]; ++t) {
           const int64_t first = starts[document], kv = h / group * d;
-          std::vector<double> p;
+          std::vector<double> p, slopes;
           double sum = 0, along = 0;
-          for (int64_t j = first; j <= t; ++j) p.push_back(std::exp(c.s.scale * dot(q.row<double>(t) + h * d, k.row<double>(j) + kv)));
+          for (int64_t j = first; j <= t; ++j) {
+            double score = c.s.scale * dot(q.row<double>(t) + h * d, k.row<double>(j) + kv);
+            const double capped = c.s.soft_cap > 0 ? std::tanh(score / c.s.soft_cap) : 0;
+            if (c.s.soft_cap > 0) score = c.s.soft_cap * capped;
+            slopes.push_back(1 - capped * capped);
+            p.push_back(c.s.window > 0 && t - j >= c.s.window ? 0 : std::exp(score));
+          }
           for (const double e : p) sum += e;
           lse.row<double>(t)[h] = std::log(sum);
           for (int64_t j = first; j <= t; ++j) {
@@ -63,7 +69,7 @@ struct Reference {
             for (int64_t i = 0; i < d; ++i) o.row<double>(t)[h * d + i] += e * v.row<double>(j)[kv + i];
           }
           for (int64_t j = first; j <= t; ++j) {
-            const double e = p[static_cast<size_t>(j - first)], ds = e * (dot(g.row<double>(t) + h * d, v.row<double>(j) + kv) - along) * c.s.scale;
+            const double e = p[static_cast<size_t>(j - first)], ds = e * (dot(g.row<double>(t) + h * d, v.row<double>(j) + kv) - along) * c.s.scale * slopes[static_cast<size_t>(j - first)];
             for (int64_t i = 0; i < d; ++i) {
               dv.row<double>(j)[kv + i] += e * g.row<double>(t)[h * d + i];
               dq.row<double>(t)[h * d + i] += ds * k.row<double>(j)[kv + i];
@@ -103,16 +109,54 @@ class AttentionTest : public QObject {
             VERIFY_SMALL(relative_l2(c.dk, wanted.dk), tolerance(t));
           }
   }
+  void windowsAndSoftCapsMatch_data() { level_rows(); }
+  void windowsAndSoftCapsMatch() {
+    QFETCH(int, level);
+    QFETCH(int, type);
+    const auto t = static_cast<DType>(type);
+    Context cx = context(static_cast<CpuLevel>(level));
+    for (const auto& documents : std::vector<std::vector<int32_t>>{{0, 1}, {0, 40}, {0, 7, 7, 8, 40}, {0, 130, 197}, {0, 300}})
+      for (const auto& [window, cap] : {std::pair<int64_t, double>{1, 0}, {5, 0}, {64, 0}, {70, 1.5}, {1000, 0}, {0, 0.8}, {0, 30}}) {
+        Case c(documents, 6, 2, 6, t);
+        c.s.window = window;
+        c.s.soft_cap = cap;
+        c.forward(cx);
+        c.backward(cx);
+        const Reference wanted(c);
+        VERIFY_SMALL(relative_l2(c.o, wanted.o), 2 * tolerance(t));
+        VERIFY_SMALL(max_abs_difference(c.lse, wanted.lse), 10 * tolerance(t));
+        VERIFY_SMALL(relative_l2(c.dv, wanted.dv), 2 * tolerance(t));
+        if (documents.back() == 1 || window == 1) continue;  // one key
+        VERIFY_SMALL(relative_l2(c.dq, wanted.dq), 2 * tolerance(t));
+        VERIFY_SMALL(relative_l2(c.dk, wanted.dk), 2 * tolerance(t));
+      }
+  }
+  void aWindowHidesWhatLiesBeforeIt() {
+    for (CpuLevel level : cpu_probe().available) {
+      Context cx = context(level);
+      Case c({0, 150}, 3, 1, 8, DType::f32), other({0, 150}, 3, 1, 8, DType::f32);
+      c.s.window = other.s.window = 20;
+      c.forward(cx);
+      for (Tensor* t : {&other.k, &other.v}) t->slice(0, 60).fill(std::nan(""));
+      other.forward(cx);
+      QVERIFY(max_abs_difference(c.o.slice(79, 150), other.o.slice(79, 150)) < 1e-6);
+      QVERIFY(std::isnan(other.o.row<float>(78)[0]));  // the last that sees key 59
+    }
+  }
   void gradientsMatchCentralDifferences() {
     Context cx = context(CpuLevel::scalar);
-    Case c({0, 4, 9}, 4, 2, 3, DType::f64);
-    c.forward(cx);
-    c.backward(cx);
-    const Tensor dq = c.dq.clone(), dk = c.dk.clone(), dv = c.dv.clone();
-    const auto loss = [&] { c.forward(cx); return weighted_sum(c.o, c.d_o); };
-    VERIFY_SMALL(gradient_error(c.q, dq, loss), 1e-6);
-    VERIFY_SMALL(gradient_error(c.k, dk, loss), 1e-6);
-    VERIFY_SMALL(gradient_error(c.v, dv, loss), 1e-6);
+    for (const auto& [window, cap] : {std::pair<int64_t, double>{0, 0}, {2, 0}, {3, 0.7}}) {
+      Case c({0, 4, 9}, 4, 2, 3, DType::f64);
+      c.s.window = window;
+      c.s.soft_cap = cap;
+      c.forward(cx);
+      c.backward(cx);
+      const Tensor dq = c.dq.clone(), dk = c.dk.clone(), dv = c.dv.clone();
+      const auto loss = [&] { c.forward(cx); return weighted_sum(c.o, c.d_o); };
+      VERIFY_SMALL(gradient_error(c.q, dq, loss), 1e-6);
+      VERIFY_SMALL(gradient_error(c.k, dk, loss), 1e-6);
+      VERIFY_SMALL(gradient_error(c.v, dv, loss), 1e-6);
+    }
   }
   void laterTokensChangeNothingBefore() {
     for (CpuLevel level : cpu_probe().available)
@@ -166,9 +210,11 @@ class AttentionTest : public QObject {
     QFETCH(int, type);
     const auto t = static_cast<DType>(type);
     Context cx = context(static_cast<CpuLevel>(level));
-    Case c({0, 150}, 6, 2, 8, t);
-    c.forward(cx);
-    for (bool apart : {false, true})
+    for (const int64_t window : {0, 40}) for (bool apart : {false, true}) {
+      Case c({0, 150}, 6, 2, 8, t);
+      c.s.window = window;
+      c.s.soft_cap = window > 0 ? 2 : 0;
+      c.forward(cx);
       for (const auto& [past, n] : {std::pair<int64_t, int64_t>{0, 1}, {0, 150}, {149, 1}, {70, 1}, {3, 5}, {60, 90}, {100, 9}}) {
         Tensor keys = Tensor::empty({200, 16}, t), store = Tensor::empty({200, 16}, t);
         keys.fill(std::nan(""));  // the cache behind the tokens must not be read
@@ -180,6 +226,7 @@ class AttentionTest : public QObject {
         attention_cached(cx, {c.q.slice(past, past + n), keys, stored, o, past, c.s});
         VERIFY_SMALL(relative_l2(o, c.o.slice(past, past + n)), tolerance(t));
       }
+    }
   }
   void threadsChangeNoBit() {
     for (CpuLevel level : cpu_probe().available) {
@@ -213,6 +260,8 @@ class AttentionTest : public QObject {
     VERIFY_THROWS(with(c.k, starts_of({0, 3, 2, 4}), c.s), ShapeError, "document_starts");
     VERIFY_THROWS(with(c.k, starts_of({0, 4}), {4, 3, 3, 1}), ShapeError, "4 heads over 3");
     VERIFY_THROWS(with(c.k, starts_of({0, 4}), {4, 2, 4, 1}), ShapeError, "q");
+    VERIFY_THROWS(with(c.k, starts_of({0, 4}), {4, 2, 3, 1, -1}), ShapeError, "window of -1");
+    VERIFY_THROWS(with(c.k, starts_of({0, 4}), {4, 2, 3, 1, 0, -2}), ShapeError, "soft cap");
     VERIFY_THROWS(with(c.q, starts_of({0, 4}), c.s), ShapeError, "k");
     VERIFY_THROWS(with(c.k.to(DType::f64), starts_of({0, 4}), c.s), DTypeError, "k");
     VERIFY_THROWS(with(c.k, random_tensor({2}, 1), c.s), DTypeError, "document_starts");
