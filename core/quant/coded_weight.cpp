@@ -16,12 +16,12 @@ namespace lorikeet {
 namespace {
 
 constexpr int64_t kScaleBatch = 64;      // block scales decoded at a time, on the stack
-constexpr int64_t kSegmentScales = 2048; // scales of a group of rows in multiply_few, on the stack
+constexpr int64_t kRowScales = 2048;     // scales of a group of rows in multiply_few, on the stack
 constexpr int64_t kPanelScales = 8192;   // the same of 16 rows in pack_bf16
 constexpr int64_t kCheckBlock = 1 << 16; // elements a thread checks at a time
 
-using CodeKernel = void (*)(const CodeRun&);
-CodeKernel kernel_of(const DecodeKernels& k, int bits) {
+/// The kernel for codes of so many bits, of DecodeKernels, DotKernels or PanelKernels.
+auto kernel_of(const auto& k, int bits) {
   return bits == 2 ? k.codes2 : bits == 3 ? k.codes3 : bits == 4 ? k.codes4 : k.codes8;
 }
 
@@ -96,33 +96,48 @@ void CodedWeight::segment_scales(int64_t row, int64_t count, float* out) const {
   }
 }
 
+/// How rows of whole segments take their scales: as they are where a row is whole blocks, one a segment where blocks cross rows.
+CodedWeight::RowScales CodedWeight::row_scales() const {
+  const int64_t segments = columns() / kDotSegment, in_block = block_ / kDotSegment;
+  if (segments == 0 || columns() % kDotSegment != 0 || block_ % kDotSegment != 0) return {0, 0, false};
+  const bool whole = segments % in_block == 0 && std::has_single_bit(static_cast<uint64_t>(in_block));
+  return whole ? RowScales{segments / in_block, std::countr_zero(static_cast<uint64_t>(in_block)), true} : RowScales{segments, 0, false};
+}
+const float* CodedWeight::scales_of_rows(const RowScales& s, int64_t row, int64_t count, float* buffer) const {
+  if (s.whole_blocks) return scales_.decode(row * s.in_row, count * s.in_row, *tables_, buffer);
+  segment_scales(row, count, buffer);
+  return buffer;
+}
+
 bool CodedWeight::multiply_few(CpuLevel level, int64_t row, int64_t count, const FewRows& f) const {
   const DotKernels* kernels = dot_kernels(level);
-  const DotKernel dot = !kernels ? nullptr : bits_ == 4 ? kernels->codes4 : bits_ == 8 ? kernels->codes8 : nullptr;
-  const int64_t segments = columns() / kDotSegment;
-  if (!dot || segments == 0 || columns() % kDotSegment != 0 || block_ % kDotSegment != 0 || segments > kSegmentScales) return false;
-  float scales[kSegmentScales];
-  const int64_t row_bytes = columns() * bits_ / 8, most = std::max<int64_t>(1, kSegmentScales / segments / 4 * 4);
+  const RowScales s = row_scales();
+  if (!kernels || s.in_row == 0 || s.in_row > kRowScales) return false;
+  float buffer[kRowScales];
+  const float* table = tables_->values.data();
+  const int64_t row_bytes = columns() * bits_ / 8, most = std::max<int64_t>(1, kRowScales / s.in_row / 4 * 4);
   for (int64_t r = 0; r < count; r += most) {
     const int64_t rows = std::min(most, count - r);
-    segment_scales(row + r, rows, scales);
-    dot({codes_.data<uint8_t>() + (row + r) * row_bytes, row_bytes, scales, tables_->values.data(), rows, columns(), f.x, f.x_stride, f.tokens, f.y + r, f.y_stride});
+    const float* scales = scales_of_rows(s, row + r, rows, buffer);
+    const uint8_t* codes = codes_.data<uint8_t>() + (row + r) * row_bytes;
+    kernel_of(*kernels, bits_)({codes, row_bytes, scales, table, rows, columns(), f.x, f.x_stride, f.tokens, f.y + r, f.y_stride, s.shift});
   }
   return true;
 }
 
 bool CodedWeight::pack_bf16(const CpuUnit& unit, int64_t row, int64_t count, PanelColumns wanted, const Bf16Panels& to) const {
   const PanelKernels* kernels = panel_kernels(unit);
-  const PanelKernel kernel = !kernels ? PanelKernel{} : bits_ == 4 ? kernels->codes4 : bits_ == 8 ? kernels->codes8 : PanelKernel{};
-  const int64_t segments = columns() / kDotSegment;
-  if (!kernel.rows || columns() % kDotSegment != 0 || block_ % kDotSegment != 0 || segments * kPanelColumns > kPanelScales) return false;
-  float scales[kPanelScales];
-  const int64_t row_bytes = columns() * bits_ / 8, most = kPanelScales / segments / kPanelColumns * kPanelColumns;
+  const RowScales s = row_scales();
+  if (!kernels || s.in_row == 0 || s.in_row * kPanelColumns > kPanelScales) return false;
+  float buffer[kPanelScales];
+  const float* table = tables_->values.data();
+  const int64_t row_bytes = columns() * bits_ / 8, most = kPanelScales / s.in_row / kPanelColumns * kPanelColumns;
   for (int64_t r = 0; r < count; r += most) {
     const int64_t rows = std::min(most, count - r);
-    segment_scales(row + r, rows, scales);
-    const PanelRun run{codes_.data<uint8_t>() + (row + r) * row_bytes, row_bytes, scales, tables_->values.data(), rows, columns(), to.out, to.stride, to.depth};
-    pack_part(kernel, wanted, run, r, count);
+    const float* scales = scales_of_rows(s, row + r, rows, buffer);
+    const uint8_t* codes = codes_.data<uint8_t>() + (row + r) * row_bytes;
+    const PanelRun run{codes, row_bytes, scales, table, rows, columns(), to.out, to.stride, to.depth, s.shift};
+    pack_part(kernel_of(*kernels, bits_), wanted, run, r, count);
   }
   return true;
 }

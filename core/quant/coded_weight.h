@@ -35,8 +35,15 @@ class CodedWeight final : public FrozenWeight {
  private:
   void decode_elements(const DecodeKernels& k, int64_t first, int64_t count, float* out) const;
   void decode_inside_block(const DecodeKernels& k, int64_t first, int64_t count, float scale, float* out) const;
-
   void segment_scales(int64_t row, int64_t count, float* out) const;
+
+  struct RowScales {
+    int64_t in_row;  // 0: rows are not whole segments, or blocks are not
+    int shift;       // 2^shift segments share one
+    bool whole_blocks;
+  };
+  RowScales row_scales() const;
+  const float* scales_of_rows(const RowScales& s, int64_t row, int64_t count, float* buffer) const;
 
   std::string format_;
   int bits_;

@@ -1,46 +1,76 @@
-// Pieces of the AVX2 and AVX-512 decoders that are the same 256-bit code, included by both inside their own unnamed
-// namespace after <immintrin.h>.
+// Decoding loops, the same text for AVX2 and AVX-512. Included by decode_<level>.cpp inside its unnamed namespace after
+// vector_<level>.inl and block_formats.inl.
 
-inline float half_at(const uint8_t* p) {
-  return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(p[0] | (p[1] << 8))));
+inline void store_segment(float* out, const Vec* w) {
+  for (int i = 0; i < kParts; ++i) store(out + i * kLanes, w[i]);
 }
 
-#include "core/quant/decode_blocks.inl"
+void decode_f32(const uint8_t* p, int64_t count, float* out) { __builtin_memcpy(out, p, static_cast<uint64_t>(count) * 4); }
 
-void decode_f16(const uint8_t* p, int64_t count, float* out) {
+// 16-bit values of any count.
+template <Vec (*values)(const uint8_t*)>
+void decode_plain16(const uint8_t* p, int64_t count, float* out) {
   int64_t i = 0;
-  for (; i + 8 <= count; i += 8)
-    _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 2 * i))));
-  for (; i < count; ++i) out[i] = half_at(p + 2 * i);
+  for (; i + kLanes <= count; i += kLanes) store(out + i, values(p + 2 * i));
+  if (i == count) return;
+  uint8_t last[2 * kLanes] = {};
+  float decoded[kLanes];
+  __builtin_memcpy(last, p + 2 * i, static_cast<uint64_t>(count - i) * 2);
+  store(decoded, values(last));
+  __builtin_memcpy(out + i, decoded, static_cast<uint64_t>(count - i) * 4);
 }
 
-// Eight codes of kBits bits from one word: shift each lane, mask, look the code up in a table of at most 8 entries.
-template <int kBits, int (*code_at)(const uint8_t*, int64_t)>
-void decode_small_codes(const CodeRun& r) {
-  static_assert(kBits == 2 || kBits == 3);
-  const __m256i shifts = _mm256_setr_epi32(0, kBits, 2 * kBits, 3 * kBits, 4 * kBits, 5 * kBits, 6 * kBits, 7 * kBits);
-  const __m256i mask = _mm256_set1_epi32((1 << kBits) - 1);
-  const __m256 table = kBits == 3 ? _mm256_loadu_ps(r.table) : _mm256_broadcast_ps(reinterpret_cast<const __m128*>(r.table));
-  for (int64_t b = 0; b < r.blocks; ++b) {
-    const uint8_t* codes = r.codes + b * r.block * kBits / 8;
-    float* out = r.out + b * r.block;
-    const __m256 scaled = _mm256_mul_ps(table, _mm256_set1_ps(r.scales[b]));
-    int64_t i = 0;
-    for (; i + 8 <= r.block; i += 8) {
-      const uint8_t* g = codes + i / 8 * kBits;
-      const int word = kBits == 3 ? g[0] | (g[1] << 8) | (g[2] << 16) : g[0] | (g[1] << 8);
-      const __m256i code = _mm256_and_si256(_mm256_srlv_epi32(_mm256_set1_epi32(word), shifts), mask);
-      _mm256_storeu_ps(out + i, _mm256_permutevar8x32_ps(scaled, code));
+template <class Block>
+void decode_blocks(const uint8_t* p, int64_t count, float* out) {
+  for (int64_t b = 0; b < count; ++b, p += Block::kBytes) {
+    Block block;
+    block.open(p);
+#pragma GCC unroll 8
+    for (int k = 0; k < Block::kSegments; ++k, out += kSegment) {
+      Vec w[kParts];
+      block.decode(k, w);
+      store_segment(out, w);
     }
-    for (; i < r.block; ++i) out[i] = r.table[code_at(codes, i)] * r.scales[b];
   }
 }
 
-// 16 bytes of nibbles as 32 codes in element order (the high nibble comes first).
-inline void split_nibbles(const uint8_t* p, __m128i& first, __m128i& second) {
-  const __m128i mask = _mm_set1_epi8(15);
-  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), mask), low = _mm_and_si128(bytes, mask);
-  first = _mm_unpacklo_epi8(high, low);
-  second = _mm_unpackhi_epi8(high, low);
+// Fewer than 32 elements: by way of a whole segment beside them.
+template <class Codes>
+void decode_rest(const Codes& table, float scale, const uint8_t* codes, int64_t count, float* out) {
+  uint8_t last[kSegment] = {};
+  float decoded[kSegment];
+  Vec w[kParts];
+  __builtin_memcpy(last, codes, static_cast<uint64_t>(count * Codes::kBits + 7) / 8);
+  table.decode(last, scale, w);
+  store_segment(decoded, w);
+  __builtin_memcpy(out, decoded, static_cast<uint64_t>(count) * 4);
+}
+
+template <class Codes>
+void decode_codes(const CodeRun& r) {
+  const int64_t blocks = r.blocks, block = r.block;
+  const uint8_t* codes = r.codes;
+  float* out = r.out;
+  const Codes table(r.table);
+  for (int64_t b = 0; b < blocks; ++b, codes += block * Codes::kBits / 8, out += block) {
+    const float scale = r.scales[b];
+    int64_t i = 0;
+    for (; i + kSegment <= block; i += kSegment) {
+      Vec w[kParts];
+      table.decode(codes + i * Codes::kBits / 8, scale, w);
+      store_segment(out + i, w);
+    }
+    if (i < block) decode_rest(table, scale, codes + i * Codes::kBits / 8, block - i, out + i);
+  }
+}
+
+constexpr DecodeKernels decode_list() {
+  DecodeKernels k{decode_codes<SmallTable<2>>, decode_codes<SmallTable<3>>, decode_codes<NibbleTable>, decode_codes<SignedBytes>, {}};
+  k.stored[0] = decode_f32;
+  k.stored[1] = decode_plain16<halves>;
+  k.stored[30] = decode_plain16<bfloats>;
+#define LORIKEET_DECODE_BLOCKS(id, Block) k.stored[id] = decode_blocks<Block>;
+  LORIKEET_BLOCK_FORMATS(LORIKEET_DECODE_BLOCKS)
+#undef LORIKEET_DECODE_BLOCKS
+  return k;
 }

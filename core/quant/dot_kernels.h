@@ -15,20 +15,21 @@ constexpr int64_t kDotSegment = 32;  // elements decoded at a time; the width of
 struct DotRun {
   const uint8_t* codes;  // of row 0
   int64_t row_bytes;
-  const float* scales;   // coded formats only: one per segment, [rows][columns / 32]; Q4_1 keeps its own here on the way
-  const float* table;    // [16], 4-bit codes only; Q4_1 on the way: minima, like scales
+  const float* scales;   // coded formats only: [rows][columns / 32 / 2^scale_shift]; Q4_1 may keep its own here on the way
+  const float* table;    // [16], 2- to 4-bit codes only; Q4_1 on the way: minima, like scales
   int64_t rows, columns;
   const float* x;
   int64_t x_stride, tokens;
   float* y;
   int64_t y_stride;
+  int scale_shift = 0;   // 2^scale_shift segments share a scale
 };
 using DotKernel = void (*)(const DotRun&);
 
 constexpr int kDotTypeIds = 31;  // as kStoredTypeIds
 struct DotKernels {
-  DotKernel codes4, codes8;      // layouts as in DecodeKernels
-  DotKernel stored[kDotTypeIds]; // by ggml type id; null: decode instead
+  DotKernel codes2, codes3, codes4, codes8;  // layouts as in DecodeKernels
+  DotKernel stored[kDotTypeIds];             // by ggml type id; null: decode instead
 };
 /// The table of a level; null for levels without one (scalar).
 const DotKernels* dot_kernels(CpuLevel level);

@@ -9,7 +9,7 @@ namespace lorikeet {
 struct CpuUnit;
 enum class PanelColumns;
 
-/// The rows to pack, whose width is a multiple of kDotSegment (dot_kernels.h); codes, scales and table as in DotRun.
+/// The rows to pack, whose width is a multiple of kDotSegment (dot_kernels.h); codes, scales, their shift and table as in DotRun.
 struct PanelRun {
   const uint8_t* codes;
   int64_t row_bytes;
@@ -19,6 +19,7 @@ struct PanelRun {
   uint32_t* out;
   int64_t stride;  // steps between panels
   int64_t depth;   // steps of a panel to write; those behind the run's numbers become zero
+  int scale_shift = 0;
 };
 struct PanelKernel {
   void (*rows)(const PanelRun&);     // rows of the weight are the columns of the panels, k = its columns
@@ -27,8 +28,8 @@ struct PanelKernel {
 
 constexpr int kPanelTypeIds = 31;  // as kStoredTypeIds
 struct PanelKernels {
-  PanelKernel codes4, codes8;         // layouts as in DecodeKernels
-  PanelKernel stored[kPanelTypeIds];  // by ggml type id; null: decode instead
+  PanelKernel codes2, codes3, codes4, codes8;  // layouts as in DecodeKernels
+  PanelKernel stored[kPanelTypeIds];           // by ggml type id; null: decode instead
 };
 /// The table of a unit that multiplies bf16 panels; null for other units.
 const PanelKernels* panel_kernels(const CpuUnit& unit);

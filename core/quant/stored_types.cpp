@@ -1,5 +1,5 @@
-// Block types as files store them (ggml type ids). To make one readable: write its loop in decode_blocks.inl, list it
-// there under its id, and say here that it is readable and where its scales lie.
+// Block types as files store them (ggml type ids). To make one readable: write its plain loop in decode_scalar.cpp and its
+// struct in block_formats.inl, list both under its id, and say here that it is readable and where its scales lie.
 #include <algorithm>
 #include <array>
 #include <cstring>

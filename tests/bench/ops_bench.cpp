@@ -35,6 +35,7 @@ void all_tables(Report& report, Context& cx, const Peaks& peaks, int64_t tokens)
   one_token_table(report, cx);
   op_table(report, cx, tokens);
   decode_table(report);
+  one_token_formats_table(report);
   encode_table(report, cx);
 }
 

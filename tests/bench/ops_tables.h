@@ -20,6 +20,8 @@ void one_token_table(Report& report, Context& cx);
 // quant_tables.cpp
 /// Decoding of every weight format and every stored block type, by level, on one thread.
 void decode_table(Report& report);
+/// The same for the product with one token, where a format has a kernel for it.
+void one_token_formats_table(Report& report);
 /// Coding of every weight format by all threads.
 void encode_table(Report& report, Context& cx);
 

@@ -56,7 +56,6 @@ class PackBf16Test : public QObject {
   void initTestCase() { register_cpu_kernels(); }
   void panelsHaveTheBitsOfDecodedRows() {
     Context cx(1);
-    int served = 0;
     for (const CpuUnit& unit : panel_units()) {
       const ops::PackedProduct product(unit);
       for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{1, 32}, {5, 64}, {16, 96}, {49, 256}, {70, 512}, {33, 1536}})
@@ -69,16 +68,11 @@ class PackBf16Test : public QObject {
                 const auto words = static_cast<size_t>(((by_rows ? count : columns) + 15) / 16 * 16 * stride);
                 std::vector<uint32_t> out(words, kUntouched);
                 const Bf16Panels to{out.data(), stride, depth};
-                if (!n.weight->pack_bf16(unit, row, count, which, to)) {
-                  QVERIFY2(out == std::vector<uint32_t>(words, kUntouched), n.name.c_str());
-                  continue;
-                }
-                ++served;
+                QVERIFY2(n.weight->pack_bf16(unit, row, count, which, to), n.name.c_str());
                 QVERIFY2(out == wanted(unit, *n.weight, row, count, which, words, to),
                          (n.name + " [" + std::to_string(rows) + ", " + std::to_string(columns) + "] from row " + std::to_string(row) + ", " + std::to_string(count) + (by_rows ? " rows" : " columns")).c_str());
               }
     }
-    QVERIFY(panel_units().empty() || served > 500);
   }
   // The last shape takes its gradient in two stretches of rows.
   void keptPanelsChangeNoBit() {
