@@ -28,7 +28,7 @@ uint64_t ExpandedWeight::panel_bytes(const CpuUnit& unit, int64_t rows, int64_t 
 
 int64_t most_tokens_to_expand(const CpuUnit& unit) {
   if (!ops::PackedProduct::offered(unit)) return 0;
-  return unit.level == CpuLevel::amx ? 384 : 40;
+  return unit.level == CpuLevel::amx ? 256 : 16;
 }
 
 }  // namespace lorikeet
