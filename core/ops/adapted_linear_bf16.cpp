@@ -22,7 +22,7 @@ constexpr int64_t kPackRows = 64;             // rows of W: stretches of backwar
 constexpr int64_t kSharedBytes = 8 << 20;     // packed weight shared by all threads in backward
 constexpr int64_t kTokenChunk = 768;          // tokens packed at a time for the adapter's gradients
 enum Slot { decoded, packed, small, sums };   // scratch of a thread
-enum SharedSlot { low_rank_operand = 2, weight_panels = 3 };
+enum SharedSlot { low_rank_operand = 2, weight_panels = 3, left_rows = 5 };
 
 uint32_t* words(Context& cx, int thread, int slot, int64_t n) { return static_cast<uint32_t*>(cx.scratch(thread, slot, static_cast<size_t>(n) * 4)); }
 float* floats(Context& cx, int thread, int slot, int64_t n) { return static_cast<float*>(cx.scratch(thread, slot, static_cast<size_t>(n) * 4)); }
@@ -43,16 +43,15 @@ Tensor dropped(Context& cx, const Tensor& x, double p, uint64_t seed) {
   return y;
 }
 
-/// [T, rank] = alpha x [T, k] b^T in bf16, with the columns of b as the operand's rows.
-Tensor low_rank(Context& cx, const PackedProduct& product, const Tensor& x, const GemmOperand& b, int64_t rank, float alpha) {
+/// [tokens, rank] = alpha x [tokens, depth] b^T in bf16, with the columns of b as the operand's rows.
+Tensor low_rank(Context& cx, const PackedProduct& product, Bf16Rows x, int64_t tokens, int64_t depth, const GemmOperand& b, int64_t rank, float alpha) {
   const RowKernels& k = row_kernels(cx.level());
-  const int64_t depth = x.width();
   const Packed all{static_cast<uint32_t*>(cx.shared_scratch(low_rank_operand, static_cast<size_t>(product.words(rank, depth)) * 4)), product.steps(depth)};
   product.pack(b, rank, depth, alpha, all);
-  Tensor y = Tensor::empty({x.rows(), rank}, DType::bf16);
-  cx.pool().for_blocks(x.rows(), kRows, [&](int64_t begin, int64_t end, int thread) {
+  Tensor y = Tensor::empty({tokens, rank}, DType::bf16);
+  cx.pool().for_blocks(tokens, kRows, [&](int64_t begin, int64_t end, int thread) {
     float* c = floats(cx, thread, sums, kRows * rank);
-    product.multiply(bf16_rows(x).from(begin), end - begin, depth, all, rank, c, rank, false);
+    product.multiply(x.from(begin), end - begin, depth, all, rank, c, rank, false);
     for (int64_t t = begin; t < end; ++t) k.to_bf16(c + (t - begin) * rank, bf16_row(y, t), rank);
   });
   return y;
@@ -71,9 +70,10 @@ void forward(Context& cx, const AdaptedLinearArgs& a) {
   const PackedProduct product(cx.unit());
   const RowKernels& kernels = row_kernels(cx.level());
   const int64_t in = a.w.columns(), rank = a.a ? a.a->dim(0) : 0;
+  const Bf16Rows x = ops::spread_rows(cx, left_rows, a.x);
   if (a.a) {
     const Tensor masked = dropped(cx, a.x, a.dropout, a.dropout_seed);
-    a.h->copy_from(low_rank(cx, product, masked, {a.a->data<float>(), in, 1}, rank, 1));
+    a.h->copy_from(low_rank(cx, product, a.dropout > 0 ? bf16_rows(masked) : x, a.x.rows(), in, {a.a->data<float>(), in, 1}, rank, 1));
   }
   const auto tasks = ops::column_tasks(a.w.rows(), product.steps(in), a.x.rows(), cx.threads());
   ops::run_column_tasks(cx, tasks, [&](int64_t n, int64_t width, int64_t begin, int64_t end, int thread) {
@@ -88,7 +88,7 @@ void forward(Context& cx, const AdaptedLinearArgs& a) {
     for (int64_t t = begin; t < end; t += kRows) {
       const int64_t rows = std::min(kRows, end - t), stride = direct ? a.y.row_stride() : width;
       float* c = direct ? a.y.row<float>(t) + n : scratch;
-      product.multiply(bf16_rows(a.x).from(t), rows, in, w, width, c, stride, false);
+      product.multiply(x.from(t), rows, in, w, width, c, stride, false);
       if (a.a) product.multiply(bf16_rows(*a.h).from(t), rows, rank, b, width, c, stride, true);
       for (int64_t r = 0; r < rows; ++r) {
         if (a.bias) kernels.axpy(a.bias->data<float>() + n, 1, c + r * stride, width);
@@ -113,7 +113,7 @@ void store_sums(const RowKernels& k, Tensor& dx, int64_t t, int64_t rows, int64_
 }
 
 /// sums [T, in] (+)= dy W (+ u A): in f32 where they are wanted so or come in several stretches of W, else rounded.
-void base_dx(Context& cx, const PackedProduct& product, const AdaptedLinearBackwardArgs& a, const Tensor& dy, const Tensor* u) {
+void base_dx(Context& cx, const PackedProduct& product, const AdaptedLinearBackwardArgs& a, Bf16Rows dy, const Tensor* u) {
   const RowKernels& kernels = row_kernels(cx.level());
   const int64_t in = a.w.columns(), out = a.w.rows(), rank = u ? u->width() : 0;
   const int64_t stretch = std::clamp<int64_t>(kSharedBytes / 2 / in / kPackRows * kPackRows, kPackRows, (out + kPackRows - 1) / kPackRows * kPackRows);
@@ -134,7 +134,7 @@ void base_dx(Context& cx, const PackedProduct& product, const AdaptedLinearBackw
       for (int64_t t = begin; t < end; t += kRows) {
         const int64_t rows = std::min(kRows, end - t), stride = scratch ? width : sum.row_stride();
         float* c = scratch ? scratch : sum.row<float>(t) + n;
-        product.multiply(bf16_rows(dy).from(t, row), rows, count, w.from(n), width, c, stride, row > 0 || a.accumulate_dx);
+        product.multiply(dy.from(t, row), rows, count, w.from(n), width, c, stride, row > 0 || a.accumulate_dx);
         if (adapter.data) product.multiply(bf16_rows(*u).from(t), rows, rank, adapter, width, c, stride, true);
         if (scratch) store_sums(kernels, *a.dx, t, rows, n, width, c);
       }
@@ -241,12 +241,13 @@ void adapted_linear_backward_bf16(Context& cx, const AdaptedLinearBackwardArgs& 
   if (!PackedProduct::offered(cx.unit())) return backward_in_f32(cx, a);
   const PackedProduct product(cx.unit());
   const Tensor dy = ops::as_bf16(cx, a.dy);
+  const Bf16Rows left = ops::spread_rows(cx, left_rows, dy);
   Tensor u;
   if (a.a) {
     const int64_t rank = a.a->dim(0);
-    u = low_rank(cx, product, dy, {a.b->data<float>(), 1, rank}, rank, static_cast<float>(a.scale));
+    u = low_rank(cx, product, left, dy.rows(), dy.width(), {a.b->data<float>(), 1, rank}, rank, static_cast<float>(a.scale));
   }
-  if (a.dx) base_dx(cx, product, a, dy, a.a && a.dropout <= 0 ? &u : nullptr);
+  if (a.dx) base_dx(cx, product, a, left, a.a && a.dropout <= 0 ? &u : nullptr);
   if (a.dx && a.a && a.dropout > 0) masked_dx(cx, product, a, u);
   if (a.a) adapter_gradients(cx, product, a, dy, u);
 }

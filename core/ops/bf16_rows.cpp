@@ -39,6 +39,16 @@ Tensor as_f32(Context& cx, const Tensor& x) {
   return y;
 }
 
+Bf16Rows spread_rows(Context& cx, int slot, const Tensor& x) {
+  const int64_t stride = spread_stride(x.row_stride());
+  if (stride == x.row_stride() || x.rows() < kRowsATask) return bf16_rows(x);  // few rows fit beside each other
+  auto* copy = static_cast<uint16_t*>(cx.shared_scratch(slot, static_cast<size_t>(x.rows() * stride) * sizeof(uint16_t)));
+  cx.pool().for_blocks(x.rows(), kRowsATask, [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) std::copy_n(bf16_row(x, r), x.width(), copy + r * stride);
+  });
+  return {copy, stride};
+}
+
 ColumnTasks column_tasks(int64_t columns, int64_t steps, int64_t rows, int threads) {
   constexpr int64_t kPackedBytes = 288 << 10, kMostColumns = 192, kUnit = 32;
   const int64_t most = std::clamp(kPackedBytes / (4 * std::max<int64_t>(steps, 1)) / kUnit * kUnit, kUnit, kMostColumns);

@@ -17,6 +17,12 @@ Tensor as_bf16(Context& cx, const Tensor& x);
 /// x itself when it is f32, else a copy.
 Tensor as_f32(Context& cx, const Tensor& x);
 
+/// Numbers between rows of `width` so that they do not lie a multiple of 4096 bytes apart: rows that do share one set of
+/// the first cache, where a tile's rows then push each other out.
+constexpr int64_t spread_stride(int64_t width) { return width > 0 && width % 2048 == 0 ? width + 64 : width; }
+/// Rows of bf16 for products: x itself, or where its rows share a cache set a copy in shared scratch `slot`.
+Bf16Rows spread_rows(Context& cx, int slot, const Tensor& x);
+
 /// How a product is shared out: blocks of columns, each packed by one task so that it stays in the L2 cache, and, where
 /// there are more threads than blocks, groups of rows. The sums do not depend on it.
 struct ColumnTasks {

@@ -18,14 +18,13 @@ namespace lorikeet {
 namespace {
 
 using ops::bf16_row;
-using ops::bf16_rows;
 using ops::Packed;
 using ops::PackedProduct;
 constexpr int64_t kStretchBytes = 8 << 20;  // packed head shared by all threads, both ways
 constexpr int64_t kPanel = 256;             // logits of a row at a time
 constexpr int64_t kPackRows = 64;
 enum Slot { logits = 4, weights = 6 };  // of a thread; head.panel() has 0 and 1
-constexpr int kColumnsSlot = 3, kAlongSlot = 4;  // shared scratch
+constexpr int kColumnsSlot = 3, kAlongSlot = 4, kRowsSlot = 5;  // shared scratch
 
 /// What the walk keeps of a row.
 struct Running {
@@ -42,6 +41,7 @@ struct Walk {
   const PackedProduct product{cx.unit()};
   const RowKernels& kernels = row_kernels(cx.level());
   const int64_t width = a.head.columns(), total = a.x.rows();
+  const ops::Bf16Rows x = ops::spread_rows(cx, kRowsSlot, a.x);
   std::vector<Running> rows = std::vector<Running>(static_cast<size_t>(a.x.rows()));
   Packed columns{}, along{};  // the stretch at hand: rows of the head as columns, and along k
 
@@ -61,7 +61,7 @@ struct Walk {
     const int64_t n = end - begin;
     auto* z = static_cast<float*>(cx.scratch(thread, logits, static_cast<size_t>(PackedProduct::kRows * kPanel) * 4));
     auto* p = static_cast<uint16_t*>(cx.scratch(thread, weights, static_cast<size_t>(PackedProduct::kRows * kPanel) * 2));
-    product.multiply(bf16_rows(a.x).from(begin), n, width, columns.from(at), count, z, kPanel, false);
+    product.multiply(x.from(begin), n, width, columns.from(at), count, z, kPanel, false);
     for (int64_t r = 0; r < n; ++r) {
       Running& row = rows[static_cast<size_t>(begin + r)];
       float* logit = z + r * kPanel;

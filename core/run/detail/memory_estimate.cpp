@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/models/activation_bytes.h"
+#include "core/ops/bf16_rows.h"
 #include "core/run/detail/run_setup.h"
 
 namespace lorikeet::detail {
@@ -105,7 +106,10 @@ uint64_t bf16_scratch(const MemoryQuestion& q, uint64_t threads, const std::vect
   const int64_t heads = 4 * m.heads * m.head_dim * tokens * 2;
   const int64_t panels = std::min<int64_t>(kSharedBytes, widest * m.hidden_size * 2);
   const int64_t head = std::min<int64_t>(kStretch / 2, m.vocab_size * m.hidden_size * 2);
-  const int64_t shared = std::max(panels, head) + std::max(heads, head) + widest * rank * 2;
+  int64_t spread = 0;  // the copy of a layer's rows where they share a cache set
+  for (const int64_t width : {m.hidden_size, m.intermediate_size, m.heads * m.head_dim, m.kv_heads * m.head_dim})
+    if (ops::spread_stride(width) != width) spread = std::max(spread, ops::spread_stride(width) * q.batches.most_tokens * 2);
+  const int64_t shared = std::max(panels, head) + std::max(heads, head) + widest * rank * 2 + spread;
   return threads * static_cast<uint64_t>(thread + static_cast<int64_t>(kGemmBytes)) + static_cast<uint64_t>(shared);
 }
 

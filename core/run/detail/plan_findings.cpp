@@ -133,9 +133,8 @@ void add_data_findings(std::vector<Finding>& out, const RunConfig& c, int64_t co
     const double share = static_cast<double>(d.truncated) / static_cast<double>(std::max<int64_t>(d.looked_at, 1));
     Finding f = finding(share > kMuchTruncated ? "warning" : "note", "data.max_length",
                         fmt::format("{} of {} samples ({:.0f} %) are longer than {} tokens and lose their end; the longest has {}.", d.truncated, d.looked_at, 100 * share, c.data.max_length, d.longest));
-    const int64_t room = context > 0 ? std::min(d.longest, context) : d.longest;
-    if (room > c.data.max_length)
-      f = with_fix(f, fmt::format("Allow {} tokens", room), "data.max_length", room);
+    if (d.longest > c.data.max_length && (context <= 0 || d.longest <= context))  // else some would still lose their end
+      f = with_fix(f, fmt::format("Allow {} tokens", d.longest), "data.max_length", d.longest);
     else
       f = with_fix(f, "Cut into several", "data.on_long", "split");
     out.push_back(f);

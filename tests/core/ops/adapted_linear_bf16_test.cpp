@@ -125,6 +125,26 @@ class AdaptedLinearBf16Test : public QObject {
         VERIFY_SMALL(relative_l2(*found, *right), kGradient);
     }
   }
+  // Rows of 2048 numbers lie 4096 bytes apart: products read a copy of them.
+  void rowsThatShareACacheSetMatch_data() { unit_rows(); }
+  void rowsThatShareACacheSetMatch() {
+    QFETCH(int, level);
+    QFETCH(int, compute);
+    Context cx = unit_context(level, compute);
+    for (const Sizes& n : {Sizes{66, 2048, 64, 3}, {66, 40, 2048, 3}, {31, 2048, 64, 0}, {40, 2048, 2048, 1}})
+      for (double p : {0.0, 0.5}) {
+        Case c(n, true, DType::bf16, Dx::bf16, 0);
+        c.dropout = n.rank > 0 ? p : 0;
+        c.forward(cx);
+        c.backward(cx);
+        const Reference wanted(c);
+        VERIFY_SMALL(relative_l2(c.y, wanted.y), 2 * kRoundedOnce);
+        VERIFY_SMALL(relative_l2(c.dx, wanted.dx), kGradient);
+        if (n.rank == 0) continue;
+        VERIFY_SMALL(relative_l2(c.da, wanted.da), kGradient);
+        VERIFY_SMALL(relative_l2(c.db, wanted.db), kGradient);
+      }
+  }
   // 8 MiB of bf16 are 1600 rows of 2600: the gradient comes in two stretches.
   void aWeightOfSeveralStretchesMatches() {
     for (Dx dx : {Dx::f32, Dx::bf16, Dx::added}) {

@@ -66,6 +66,15 @@ class LinearCrossEntropyBf16Test : public QObject {
           else for (double v : values(c.dx)) VERIFY_SMALL(std::abs(v), 1e-6);  // one word: it is certain
         }
   }
+  // Rows of 2048 numbers lie 4096 bytes apart: products read a copy of them.
+  void rowsThatShareACacheSetMatch() {
+    Context cx = unit_context(static_cast<int>(cpu_probe().best), static_cast<int>(ComputeType::bf16));
+    Case c(40, 2048, 300, 0.2, true, 0);
+    c.run(cx);
+    const Reference wanted(c);
+    VERIFY_SMALL(std::abs(c.sum - wanted.sum), 1e-5 * (1 + wanted.sum));
+    VERIFY_SMALL(relative_l2(c.dx, wanted.dx), kGradient);
+  }
   // 8 MiB of packed head, both ways, are 1536 rows of 1300: the vocabulary comes in stretches.
   void aVocabularyOfSeveralStretchesMatches() {
     for (bool decodes : {true, false}) {

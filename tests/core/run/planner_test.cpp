@@ -4,6 +4,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/ops/cpu_kernels.h"
+#include "core/ops/expanded_weight.h"
 #include "core/run/plan.h"
 #include "tests/core/run/tiny_run.h"
 #include "tests/support/support.h"
@@ -101,6 +102,38 @@ class PlannerTest : public QObject {
     QVERIFY(!f->text.empty());
     if (f->fix_label.empty()) return;
     set_field(c, f->fix_key, f->fix_value);  // a remedy is a setting that can be set
+  }
+
+  // A longer row mends a long text only where the model has room for all of it.
+  void offersToCutTextsThatNoRowHolds() {
+    std::string ids = "1";
+    for (int i = 0; i < 500; ++i) ids += "," + std::to_string(2 + i % 20);
+    RunConfig c = config_;
+    c.data.train = {scratch_.write("book.jsonl", "{\"input_ids\":[" + ids + "],\"labels\":[" + ids + "]}\n")};
+    c.data.validation_fraction = 0;
+    Plan p = plan_of(c);
+    const Finding* f = find(p, "warning", "data.max_length");
+    QVERIFY2(f, dump_json(plan_to_json(p)["findings"]).c_str());
+    QCOMPARE(QString::fromStdString(f->fix_key), QString("data.on_long"));
+    set_field(c, f->fix_key, f->fix_value);
+    p = plan_of(c);
+    QVERIFY(p.rows > 5 && !find(p, "warning", "data.max_length"));
+  }
+
+  void keepsPanelsWhereFewTokensMeetTheWeights() {
+    RunConfig c = config_;
+    c.data.max_length = 12;
+    c.training.batch_size = 1;
+    c.device.compute = "bf16";
+    const Plan few = plan_of(c);
+    QCOMPARE(few.expanded, most_tokens_to_expand(CpuUnit(cpu_level(), ComputeType::bf16)) >= 12);
+    c.device.compute = "f32";
+    const Plan f32 = plan_of(c);
+    QVERIFY(!f32.expanded);
+    if (few.expanded) QVERIFY(few.bytes.weights > f32.bytes.weights);
+    c.device.compute = "bf16";
+    c.training.batch_size = 64;
+    QVERIFY(!plan_of(c).expanded);
   }
 
   void neverThrowsForABadConfig() {
