@@ -55,7 +55,7 @@ Json config_of_sizes(const ModelFiles& files, const std::string& dtype) {
             {"attention_bias", c.attention_bias},
             {"attention_dropout", 0.0},
             {"head_dim", c.head_dim},
-            {"hidden_act", "silu"},
+            {"hidden_act", c.activation == GateActivation::gelu_tanh ? "gelu_pytorch_tanh" : "silu"},
             {"hidden_size", c.hidden_size},
             {"intermediate_size", c.intermediate_size},
             {"max_position_embeddings", c.max_positions},

@@ -129,8 +129,9 @@ HfConfig parse_hf_config(const Json& config, const std::string& file) {
   read_rope(r, c);
   c.tied_head = r.boolean("tie_word_embeddings").value_or(false);
   const std::string activation = r.text("hidden_act").value_or("silu");
-  if (activation != "silu" && activation != "swish")
-    r.fail("hidden_act", "\"" + printable(activation, 40) + "\" is not supported; silu is");
+  if (activation == "gelu_pytorch_tanh" || activation == "gelu_new") c.activation = GateActivation::gelu_tanh;
+  else if (activation != "silu" && activation != "swish")
+    r.fail("hidden_act", "\"" + printable(activation, 40) + "\" is not supported; silu and gelu_pytorch_tanh are");
   if (c.architecture == "LlamaForCausalLM") {  // other classes know neither key
     c.attention_bias = r.boolean("attention_bias").value_or(false);
     c.mlp_bias = r.boolean("mlp_bias").value_or(false);

@@ -53,7 +53,7 @@ Var llama_block_forward(Tape& tape, const LlamaBlock& block, const ModelConfig& 
   Var m = rms_norm(tape, middle, block.post_attention_norm, config.norm_eps, normed);
   Var gate = apply(LlamaBlock::gate, m, false, mlp_again), up = apply(LlamaBlock::up, m, false, mlp_again);
   Tape::forget(m);
-  Var s = swiglu(tape, gate, up, again);
+  Var s = swiglu(tape, gate, up, config.activation, again);
   Tape::forget(gate);
   Tape::forget(up);
   Var delta = apply(LlamaBlock::down, s, true);

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "core/ops/gate_activation.h"
+
 namespace lorikeet {
 
 /// RoPE frequencies: formats.md 2.4-2.5. `kind` none | linear | llama3 | factors (explicit divisors, GGUF rope_freqs).
@@ -21,6 +23,7 @@ struct ModelConfig {
   double norm_eps = 1e-6, rope_theta = 10000;
   RopeScaling rope;
   bool tied_head = false, attention_bias = false, mlp_bias = false;
+  GateActivation activation = GateActivation::silu;
   int64_t sliding_window = 0;  // tokens a token sees, itself included; 0: all before it
   /// Parameters of the whole model, tied head counted once.
   int64_t parameter_count() const;

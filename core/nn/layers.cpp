@@ -99,24 +99,24 @@ Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, const Tensor
   return out;
 }
 
-Var swiglu(Tape& tape, const Var& gate, const Var& up, bool remake) {
+Var swiglu(Tape& tape, const Var& gate, const Var& up, GateActivation activation, bool remake) {
   const bool keep = tape.keeps({gate, up});
   Tensor y = keep ? Tensor::empty(gate->value.shape(), gate->value.dtype()) : gate->value;
-  swiglu(tape.context(), {.gate = gate->value, .up = up->value, .y = y});
+  swiglu(tape.context(), {.gate = gate->value, .up = up->value, .y = y, .activation = activation});
   Var out = tape.make(y, {gate, up});
   if (!keep) return out;
   const Kept kept_gate(gate), kept_up(up);
   if (remake)
-    out->remake = std::make_shared<Remake>([kept_gate, kept_up](Context& cx) {
+    out->remake = std::make_shared<Remake>([kept_gate, kept_up, activation](Context& cx) {
       const Tensor g = kept_gate.get(cx), u = kept_up.get(cx);
       Tensor again = Tensor::empty(g.shape(), g.dtype());
-      swiglu(cx, {.gate = g, .up = u, .y = again});
+      swiglu(cx, {.gate = g, .up = u, .y = again, .activation = activation});
       return again;
     });
-  tape.record(out, [out, gate, up, kept_gate, kept_up](Tape& t) {
+  tape.record(out, [out, gate, up, kept_gate, kept_up, activation](Tape& t) {
     const Tensor g = kept_gate.get(t.context()), u = kept_up.get(t.context());
     Tensor d_gate = g, d_up = u;  // the inputs are read here for the last time and make room for their gradients
-    swiglu_backward(t.context(), {.dy = out->grad, .gate = g, .up = u, .d_gate = d_gate, .d_up = d_up});
+    swiglu_backward(t.context(), {.dy = out->grad, .gate = g, .up = u, .d_gate = d_gate, .d_up = d_up, .activation = activation});
     t.accumulate(gate, d_gate);
     t.accumulate(up, d_up);
   });

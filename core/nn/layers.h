@@ -4,6 +4,7 @@
 #include "core/autograd/tape.h"
 #include "core/ops/attention.h"
 #include "core/ops/frozen_weight.h"
+#include "core/ops/gate_activation.h"
 
 namespace lorikeet {
 
@@ -22,8 +23,8 @@ Var rms_norm(Tape& tape, const Var& x, const Tensor& weight, double eps, RowsAs 
 Var rope(Tape& tape, const Var& x, const Tensor& positions, const Tensor& cos_sin, int64_t head_dim, DType rows);
 /// Keeps q, k, v, o and one value per row and head.
 Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, const Tensor& document_starts, AttentionShape shape);
-/// silu(gate) * up. Keeps gate and up (or the ways to make them again); the output replaces gate when nothing is kept.
-Var swiglu(Tape& tape, const Var& gate, const Var& up, bool remake = false);
+/// activation(gate) * up. Keeps gate and up (or the ways to make them again); the output replaces gate when nothing is kept.
+Var swiglu(Tape& tape, const Var& gate, const Var& up, GateActivation activation = GateActivation::silu, bool remake = false);
 /// x + delta, written into delta's storage, so delta must have no other reader. Keeps nothing.
 Var residual_add(Tape& tape, const Var& x, const Var& delta);
 

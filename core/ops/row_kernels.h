@@ -30,6 +30,9 @@ struct RowKernels {
   void (*silu_mul)(const float* g, const float* u, float* y, int64_t n);
   /// dg = dy u sig(g) (1 + g (1 - sig(g))), du = dy silu(g); outputs may be inputs.
   void (*silu_mul_backward)(const float* dy, const float* g, const float* u, float* dg, float* du, int64_t n);
+  /// The same for GELU by tanh (gate_activation.h).
+  void (*gelu_mul)(const float* g, const float* u, float* y, int64_t n);
+  void (*gelu_mul_backward)(const float* dy, const float* g, const float* u, float* dg, float* du, int64_t n);
   /// dx = rstd * (dy * w - x * rstd * m) with m given (mean of dy * w * x * rstd).
   void (*rms_norm_dx)(const float* dy, const float* x, const float* w, float rstd, float m, float* dx, int64_t n);
   /// sum of a * b * c
@@ -48,6 +51,8 @@ struct RowKernels {
   void (*scale_mul_bf16)(const float* x, const float* w, float s, uint16_t* y, int64_t n);
   void (*silu_mul_bf16)(const uint16_t* g, const uint16_t* u, uint16_t* y, int64_t n);
   void (*silu_mul_backward_bf16)(const uint16_t* dy, const uint16_t* g, const uint16_t* u, uint16_t* dg, uint16_t* du, int64_t n);
+  void (*gelu_mul_bf16)(const uint16_t* g, const uint16_t* u, uint16_t* y, int64_t n);
+  void (*gelu_mul_backward_bf16)(const uint16_t* dy, const uint16_t* g, const uint16_t* u, uint16_t* dg, uint16_t* du, int64_t n);
   /// p = exp(x * scale - offset) rounded.
   ExpSums (*exp_sum_bf16)(const float* x, float scale, float offset, uint16_t* p, int64_t n);
   /// y [columns, rows] = s x^T, x [rows, columns]; strides between rows.

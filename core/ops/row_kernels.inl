@@ -82,16 +82,37 @@ float exp_sum(float* x, float scale, float offset, int64_t n) {
   return s;
 }
 
-void silu_mul(const float* g, const float* u, float* y, int64_t n) {
+// A gate is x sigmoid(inner(x)); its slope is sigmoid (1 + x (1 - sigmoid) inner').
+struct Silu {
+  static float inner(float x) { return x; }
+  static float slope(float) { return 1.0f; }
+};
+// 2 sqrt(2 / pi) (x + 0.044715 x^3) where that is not far beyond both ends of the sigmoid.
+struct GeluTanh {
+  static constexpr float kFirst = 1.5957691216f, kThird = 1.5957691216f * 0.044715f, kMost = 12.0f;
+  static float clamped(float x) { return x < -kMost ? -kMost : x > kMost ? kMost : x; }
+  static float inner(float x) {
+    const float c = clamped(x);
+    return c * (kFirst + kThird * c * c);
+  }
+  static float slope(float x) {
+    const float c = clamped(x);
+    return kFirst + 3.0f * kThird * c * c;
+  }
+};
+
+template <class Gate>
+void gate_mul(const float* g, const float* u, float* y, int64_t n) {
 #pragma omp simd
-  for (int64_t i = 0; i < n; ++i) y[i] = g[i] * sigmoid(g[i]) * u[i];
+  for (int64_t i = 0; i < n; ++i) y[i] = g[i] * sigmoid(Gate::inner(g[i])) * u[i];
 }
 
-void silu_mul_backward(const float* dy, const float* g, const float* u, float* dg, float* du, int64_t n) {
+template <class Gate>
+void gate_mul_backward(const float* dy, const float* g, const float* u, float* dg, float* du, int64_t n) {
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
-    const float d = dy[i], a = g[i], b = u[i], s = sigmoid(a);
-    dg[i] = d * b * s * (1.0f + a * (1.0f - s));
+    const float d = dy[i], a = g[i], b = u[i], s = sigmoid(Gate::inner(a));
+    dg[i] = d * b * s * (1.0f + a * (1.0f - s) * Gate::slope(a));
     du[i] = d * a * s;
   }
 }
@@ -147,7 +168,9 @@ void dropout(const DropoutRow& d, const float* x, float scale, float* y, int64_t
 
 }  // namespace
 
-const RowKernels kRowKernels = {&sum_of_squares, &dot, &max_of, &scale_mul, &axpy, &exp_sum, &silu_mul, &silu_mul_backward, &rms_norm_dx, &dot3, &rotate, &adamw, &dropout,
-                                &to_bf16, &from_bf16, &scale_mul_bf16, &silu_mul_bf16, &silu_mul_backward_bf16, &exp_sum_bf16, &turn, &dot_bf16, &score_gradient};
+const RowKernels kRowKernels = {&sum_of_squares, &dot, &max_of, &scale_mul, &axpy, &exp_sum, &gate_mul<Silu>, &gate_mul_backward<Silu>,
+                                &gate_mul<GeluTanh>, &gate_mul_backward<GeluTanh>, &rms_norm_dx, &dot3, &rotate, &adamw, &dropout,
+                                &to_bf16, &from_bf16, &scale_mul_bf16, &gate_mul_bf16<Silu>, &gate_mul_backward_bf16<Silu>,
+                                &gate_mul_bf16<GeluTanh>, &gate_mul_backward_bf16<GeluTanh>, &exp_sum_bf16, &turn, &dot_bf16, &score_gradient};
 
 }  // namespace lorikeet::LORIKEET_LEVEL

@@ -1,4 +1,4 @@
-// The kernels on rows of bf16 for any level: included by row_kernels.inl, after exp_of and sigmoid.
+// The kernels on rows of bf16 for any level: included by row_kernels.inl, after exp_of, sigmoid and the gates.
 
 inline float f32_of(uint16_t b) {
   const uint32_t bits = static_cast<uint32_t>(b) << 16;
@@ -29,19 +29,21 @@ void scale_mul_bf16(const float* x, const float* w, float s, uint16_t* y, int64_
   for (int64_t i = 0; i < n; ++i) y[i] = bf16_of(x[i] * s * w[i]);
 }
 
-void silu_mul_bf16(const uint16_t* g, const uint16_t* u, uint16_t* y, int64_t n) {
+template <class Gate>
+void gate_mul_bf16(const uint16_t* g, const uint16_t* u, uint16_t* y, int64_t n) {
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
     const float a = f32_of(g[i]);
-    y[i] = bf16_of(a * sigmoid(a) * f32_of(u[i]));
+    y[i] = bf16_of(a * sigmoid(Gate::inner(a)) * f32_of(u[i]));
   }
 }
 
-void silu_mul_backward_bf16(const uint16_t* dy, const uint16_t* g, const uint16_t* u, uint16_t* dg, uint16_t* du, int64_t n) {
+template <class Gate>
+void gate_mul_backward_bf16(const uint16_t* dy, const uint16_t* g, const uint16_t* u, uint16_t* dg, uint16_t* du, int64_t n) {
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
-    const float d = f32_of(dy[i]), a = f32_of(g[i]), b = f32_of(u[i]), s = sigmoid(a);
-    dg[i] = bf16_of(d * b * s * (1.0f + a * (1.0f - s)));
+    const float d = f32_of(dy[i]), a = f32_of(g[i]), b = f32_of(u[i]), s = sigmoid(Gate::inner(a));
+    dg[i] = bf16_of(d * b * s * (1.0f + a * (1.0f - s) * Gate::slope(a)));
     du[i] = bf16_of(d * a * s);
   }
 }

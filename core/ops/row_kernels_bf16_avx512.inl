@@ -67,18 +67,33 @@ void scale_mul_bf16(const float* x, const float* w, float s, uint16_t* y, int64_
   by_sixteen(n, [&](int64_t i, auto part) { part.store(y + i, _mm512_mul_ps(_mm512_mul_ps(part.floats(x + i), scale), part.floats(w + i))); });
 }
 
-void silu_mul_bf16(const uint16_t* g, const uint16_t* u, uint16_t* y, int64_t n) {
+// The gates of row_kernels.inl on vectors.
+inline __m512 inner_of(Silu, __m512 x) { return x; }
+inline __m512 slope_of(Silu, __m512 x, __m512 rest) { return _mm512_mul_ps(x, rest); }
+inline __m512 clamped(__m512 x) { return _mm512_max_ps(_mm512_set1_ps(-GeluTanh::kMost), _mm512_min_ps(_mm512_set1_ps(GeluTanh::kMost), x)); }
+inline __m512 inner_of(GeluTanh, __m512 x) {
+  const __m512 c = clamped(x);
+  return _mm512_mul_ps(c, _mm512_fmadd_ps(_mm512_mul_ps(c, c), _mm512_set1_ps(GeluTanh::kThird), _mm512_set1_ps(GeluTanh::kFirst)));
+}
+inline __m512 slope_of(GeluTanh, __m512 x, __m512 rest) {
+  const __m512 c = clamped(x);
+  return _mm512_mul_ps(_mm512_mul_ps(x, rest), _mm512_fmadd_ps(_mm512_mul_ps(c, c), _mm512_set1_ps(3.0f * GeluTanh::kThird), _mm512_set1_ps(GeluTanh::kFirst)));
+}
+
+template <class Gate>
+void gate_mul_bf16(const uint16_t* g, const uint16_t* u, uint16_t* y, int64_t n) {
   by_sixteen(n, [&](int64_t i, auto part) {
     const __m512 a = part.halves(g + i);
-    part.store(y + i, _mm512_mul_ps(_mm512_mul_ps(a, sigmoid_of(a)), part.halves(u + i)));
+    part.store(y + i, _mm512_mul_ps(_mm512_mul_ps(a, sigmoid_of(inner_of(Gate(), a))), part.halves(u + i)));
   });
 }
 
-void silu_mul_backward_bf16(const uint16_t* dy, const uint16_t* g, const uint16_t* u, uint16_t* dg, uint16_t* du, int64_t n) {
+template <class Gate>
+void gate_mul_backward_bf16(const uint16_t* dy, const uint16_t* g, const uint16_t* u, uint16_t* dg, uint16_t* du, int64_t n) {
   const __m512 one = _mm512_set1_ps(1.0f);
   by_sixteen(n, [&](int64_t i, auto part) {
-    const __m512 a = part.halves(g + i), b = part.halves(u + i), s = sigmoid_of(a), ds = _mm512_mul_ps(part.halves(dy + i), s);
-    part.store(dg + i, _mm512_mul_ps(_mm512_mul_ps(ds, b), _mm512_fmadd_ps(a, _mm512_sub_ps(one, s), one)));
+    const __m512 a = part.halves(g + i), b = part.halves(u + i), s = sigmoid_of(inner_of(Gate(), a)), ds = _mm512_mul_ps(part.halves(dy + i), s);
+    part.store(dg + i, _mm512_mul_ps(_mm512_mul_ps(ds, b), _mm512_add_ps(slope_of(Gate(), a, _mm512_sub_ps(one, s)), one)));
     part.store(du + i, _mm512_mul_ps(ds, a));
   });
 }

@@ -1,5 +1,6 @@
-/// SwiGLU: y = silu(gate) * up (Shazeer 2020, arXiv:2002.05202).
+/// SwiGLU and GeGLU: y = activation(gate) * up (Shazeer 2020, arXiv:2002.05202).
 #pragma once
+#include "core/ops/gate_activation.h"
 #include "core/tensor/context.h"
 #include "core/tensor/kernel_slot.h"
 
@@ -8,11 +9,13 @@ struct SwigluArgs {
   const Tensor& gate;  // [T, F] f32 | f64 | bf16
   const Tensor& up;    // [T, F]
   Tensor& y;           // [T, F]; may be gate or up
+  GateActivation activation = GateActivation::silu;
 };
 struct SwigluBackwardArgs {
   const Tensor& dy; const Tensor& gate; const Tensor& up;
   Tensor& d_gate;  // may be gate or dy
   Tensor& d_up;    // may be up
+  GateActivation activation = GateActivation::silu;
 };
 void swiglu(Context& cx, const SwigluArgs& a);
 void swiglu_backward(Context& cx, const SwigluBackwardArgs& a);
