@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/data/parity/<model>/: what transformers and PEFT compute in fp32 for tiny random Llama models.
+"""Writes tests/data/parity/<model>/: what transformers and PEFT compute in fp32 for tiny random Llama and Mistral models.
 
     python make_parity_fixtures.py [folder, default ../data/parity]
 
@@ -24,7 +24,7 @@ import sys
 import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import save_file
-from transformers import LlamaConfig, LlamaForCausalLM, get_cosine_schedule_with_warmup
+from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, get_cosine_schedule_with_warmup
 
 STEPS, ACCUMULATION, PEAK, WARMUP_RATIO, MAX_NORM = 20, 2, 5e-3, 0.1, 1.0
 ADAM = dict(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01)
@@ -44,6 +44,8 @@ MODELS = {
                          rank_pattern={"layers.1.self_attn.q_proj": 2}, alpha_pattern={"o_proj": 12})),
     "linear_rope": (dict(num_key_value_heads=2, tie_word_embeddings=False,
                          rope_parameters={"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0}), dict(LORA)),
+    "mistral_window_geglu": (dict(num_key_value_heads=2, tie_word_embeddings=False, sliding_window=7, hidden_act="gelu_pytorch_tanh",
+                                  rope_parameters={"rope_type": "default", "rope_theta": 10000.0}), dict(LORA)),
 }
 
 
@@ -136,7 +138,8 @@ def make(folder, options, lora, seed):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     torch.manual_seed(seed)
-    model = LlamaForCausalLM(LlamaConfig(**COMMON, **options)).float().eval()
+    config, kind = (MistralConfig, MistralForCausalLM) if "sliding_window" in options else (LlamaConfig, LlamaForCausalLM)
+    model = kind(config(**COMMON, **options)).float().eval()
     randomise(model)
     model.tie_weights()
     model.save_pretrained(folder)

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/json.h"
 #include "core/io/safetensors.h"
 #include "core/ops/cpu_kernels.h"
 #include "tests/support/support.h"
@@ -206,6 +207,19 @@ class ModelFilesTest : public QObject {
     VERIFY_THROWS(open_model(scratch.path()), InputError, "2 .gguf files");
   }
 
+  void readsWindowsAndActivations() {
+    const std::string folder = data_path("parity/mistral_window_geglu");
+    const auto files = open_model(folder);
+    QCOMPARE(files->config().sliding_window, int64_t{7});
+    QVERIFY(files->config().activation == GateActivation::gelu_tanh);
+    QVERIFY(open_model(model_path("tiny-llama"))->config().activation == GateActivation::silu);
+    ScratchFolder scratch;
+    fs::copy_file(folder + "/model.safetensors", scratch.path("model.safetensors"));
+    Json config = read_json_file(folder + "/config.json");
+    config["hidden_act"] = "relu";
+    scratch.write("config.json", dump_json(config));
+    VERIFY_THROWS(open_model(scratch.path()), InputError, "silu and gelu_pytorch_tanh are");
+  }
   void namesWhatIsMissing() {
     ScratchFolder scratch;
     VERIFY_THROWS(open_model(scratch.path("nothing")), InputError, "no such file or folder");

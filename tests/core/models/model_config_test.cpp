@@ -59,7 +59,7 @@ class ModelConfigTest : public QObject {
     QCOMPARE(c.parameter_count(), int64_t{8030261248});
   }
   void countsWhatTheFilesHold() {
-    for (const char* name : {"gqa_tied", "mha_untied_bias", "linear_rope", "llama3_rope"}) {
+    for (const char* name : {"gqa_tied", "mha_untied_bias", "linear_rope", "llama3_rope", "mistral_window_geglu"}) {
       const std::string folder = data_path("parity/" + std::string(name));
       int64_t held = 0;
       for (const auto& [key, tensor] : read_fixture(folder + "/model.safetensors")) held += tensor.size();

@@ -76,8 +76,10 @@ ModelConfig config_from_json(const std::string& path) {
   c.max_positions = j["max_position_embeddings"];
   c.norm_eps = j["rms_norm_eps"];
   c.tied_head = j["tie_word_embeddings"];
-  c.attention_bias = j["attention_bias"];
-  c.mlp_bias = j["mlp_bias"];
+  c.attention_bias = j.value("attention_bias", false);
+  c.mlp_bias = j.value("mlp_bias", false);
+  c.sliding_window = j.value("sliding_window", int64_t{0});
+  if (j.value("hidden_act", "silu") == "gelu_pytorch_tanh") c.activation = GateActivation::gelu_tanh;
   const Json& rope = j["rope_parameters"];
   c.rope_theta = rope["rope_theta"];
   const std::string kind = rope["rope_type"];

@@ -65,7 +65,7 @@ class TrainerParityTest : public QObject {
   Q_OBJECT
   static void rows() {
     QTest::addColumn<QString>("name");
-    for (const char* name : {"gqa_tied", "mha_untied_bias", "llama3_rope", "linear_rope"}) QTest::newRow(name) << name;
+    for (const char* name : {"gqa_tied", "mha_untied_bias", "llama3_rope", "linear_rope", "mistral_window_geglu"}) QTest::newRow(name) << name;
   }
   static std::string name() {
     QFETCH_GLOBAL(QString, name);
