@@ -51,7 +51,8 @@ Json rope_json(const ModelConfig& c) {
 
 Json config_of_sizes(const ModelFiles& files, const std::string& dtype) {
   const ModelConfig& c = files.config();
-  Json j = {{"architectures", Json::array({c.architecture})},
+  const bool window = c.sliding_window > 0;  // in this family only Mistral's class reads one
+  Json j = {{"architectures", Json::array({window ? "MistralForCausalLM" : c.architecture})},
             {"attention_bias", c.attention_bias},
             {"attention_dropout", 0.0},
             {"head_dim", c.head_dim},
@@ -60,7 +61,7 @@ Json config_of_sizes(const ModelFiles& files, const std::string& dtype) {
             {"intermediate_size", c.intermediate_size},
             {"max_position_embeddings", c.max_positions},
             {"mlp_bias", c.mlp_bias},
-            {"model_type", "llama"},
+            {"model_type", window ? "mistral" : "llama"},
             {"num_attention_heads", c.heads},
             {"num_hidden_layers", c.layers},
             {"num_key_value_heads", c.kv_heads},
@@ -71,6 +72,7 @@ Json config_of_sizes(const ModelFiles& files, const std::string& dtype) {
             {"torch_dtype", dtype},
             {"use_cache", true},
             {"vocab_size", c.vocab_size}};
+  if (window) j["sliding_window"] = c.sliding_window;
   if (const TokenizerPtr t = files.tokenizer()) {
     j["bos_token_id"] = t->bos ? Json(*t->bos) : Json(nullptr);
     j["eos_token_id"] = t->eos ? Json(*t->eos) : Json(nullptr);

@@ -48,7 +48,7 @@ void choose_policy(Plan& p, const RunConfig& c, MemoryQuestion& q) {
 /// of what is free.
 void choose_panels(Plan& p, const RunConfig& c, const ModelFacts& model, const BatchFacts& batches) {
   const CpuUnit unit(cpu_level(), compute_type_of(c.device.compute, c.quantization.format));
-  if (!p.fits || batches.most_tokens > most_tokens_to_expand(unit)) return;
+  if (!p.fits || std::max<int64_t>(batches.most_tokens, 1) > most_tokens_to_expand(unit)) return;
   uint64_t panels = 0;
   for (const LinearShape& s : linear_shapes(model.config)) panels += ExpandedWeight::panel_bytes(unit, s.rows, s.columns);
   if (panels > (p.available_bytes - p.bytes.total) / 4) return;

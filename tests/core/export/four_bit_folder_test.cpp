@@ -8,6 +8,7 @@
 #include "core/base/files.h"
 #include "core/io/safetensors.h"
 #include "core/ops/cpu_kernels.h"
+#include "tests/core/io/file_makers.h"
 #include "tests/support/support.h"
 
 using namespace lorikeet;
@@ -28,6 +29,19 @@ class FourBitFolderTest : public QObject {
   Q_OBJECT
  private slots:
   void initTestCase() { register_cpu_kernels(); }
+
+  void keepsTheWindowOfAGguf() {
+    Context cx(1);
+    ScratchFolder scratch;
+    GgufMaker maker = small_llama();
+    maker.u32("llama.attention.sliding_window", 4);
+    const auto source = open_model(scratch.write("windowed.gguf", maker.bytes()));
+    QCOMPARE(source->config().sliding_window, int64_t{4});
+    write_four_bit_folder(*source, cx, "nf4", {}, scratch.path("out"), {});
+    const auto again = open_model(scratch.path("out"));
+    QCOMPARE(again->config().sliding_window, int64_t{4});
+    QCOMPARE(QString::fromStdString(again->config().architecture), QString("MistralForCausalLM"));
+  }
 
   void readsBackAsTheWeightsThatWereCoded_data() {
     QTest::addColumn<QString>("model");
