@@ -25,12 +25,16 @@ function(lorikeet_add_library name)
   endforeach()
 endfunction()
 
-# lorikeet_add_test(stem DEPS ops quant LABELS ops [SRCS more.cpp] [TIMEOUT s] [GUI])
-# Builds <stem>_test.cpp (Qt Test, QTEST_MAIN-like main inside) and registers it with ctest under its stem.
+# lorikeet_add_test(stem DEPS ops quant LABELS ops [SRCS more.cpp] [TIMEOUT s] [TILES])
+# Builds <stem>_test.cpp (Qt Test, QTEST_MAIN-like main inside) and registers it with ctest under its stem. TILES makes the
+# AMX level one of the machine's, by emulation where the unit is missing: for tests that walk over the levels.
 function(lorikeet_add_test stem)
-  cmake_parse_arguments(ARG "GUI" "TIMEOUT" "SRCS;DEPS;LIBS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "TILES" "TIMEOUT" "SRCS;DEPS;LIBS;LABELS" ${ARGN})
   set(target ${stem}_test)
   add_executable(${target} EXCLUDE_FROM_ALL ${stem}_test.cpp ${ARG_SRCS})
+  if(ARG_TILES)
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:lorikeet_emulated_tiles>)
+  endif()
   set_target_properties(${target} PROPERTIES AUTOMOC ON RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_link_libraries(${target} PRIVATE lorikeet_test_support Qt6::Test ${ARG_LIBS})
   foreach(dep IN LISTS ARG_DEPS)
@@ -43,4 +47,18 @@ function(lorikeet_add_test stem)
   endif()
   set_tests_properties(${stem} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
     ENVIRONMENT "QT_QPA_PLATFORM=offscreen")
+endfunction()
+
+# lorikeet_add_tiles_test(stem): the test <stem> once more as <stem>_tiles, where AMX is the best level, emulated where the
+# unit is missing: for tests of what takes the level of the machine.
+function(lorikeet_add_tiles_test stem)
+  set(target ${stem}_tiles_test)
+  add_executable(${target} EXCLUDE_FROM_ALL $<TARGET_OBJECTS:${stem}_test> $<TARGET_OBJECTS:lorikeet_emulated_tiles>)
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  get_target_property(libraries ${stem}_test LINK_LIBRARIES)
+  target_link_libraries(${target} PRIVATE ${libraries})
+  add_dependencies(lorikeet_tests ${target})
+  add_test(NAME ${stem}_tiles COMMAND ${target})
+  get_test_property(${stem} LABELS labels)
+  set_tests_properties(${stem}_tiles PROPERTIES LABELS "${labels}" TIMEOUT 300 ENVIRONMENT "QT_QPA_PLATFORM=offscreen")
 endfunction()

@@ -201,10 +201,10 @@ def print_rows(rows):
 
 
 def measure_generation(args):
-    """tokens/s of a prompt of 512 and of writing 64, the GGUF as stored on both sides, in turn."""
+    """tokens/s of a prompt of 512 and of writing 128, the GGUF as stored on both sides, in turn."""
     ours, peer = [], []
     for _ in range(args.rounds):
-        out, err, code, _, peak = run_process([args.llama_bench, "-m", args.gguf, "-p", 512, "-n", 64, "-r", 2, "-t", args.threads, "-o", "json"])
+        out, err, code, _, peak = run_process([args.llama_bench, "-m", args.gguf, "-p", 512, "-n", 128, "-r", 2, "-t", args.threads, "-o", "json"])
         if code != 0:
             return {"error": f"llama-bench ended with {code}: {err.strip()[-400:]}"}
         tests = json.loads(out)

@@ -1,10 +1,13 @@
-// The walk over AMX tiles against f64, by a plain model of the tiles: it is checked on machines without the unit too.
+// The walk over AMX tiles against f64: by a plain model of the tiles on every machine, and the code that ships where its
+// other instructions (AVX-512 with bf16) run, its tiles emulated if the unit is missing.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "core/ops/gemm_kernels.h"
+#include "core/ops/packed_product.h"
 #include "tests/core/ops/op_support.h"
+#include "tests/support/emulated_tiles.h"
 
 using namespace lorikeet;
 using namespace lorikeet::test;
@@ -72,6 +75,27 @@ std::vector<int32_t> packed_panels(const Tensor& x, int64_t depth) {
   return out;
 }
 
+/// The product of m rows and n columns by `multiply`, alone and added to numbers there, against f64.
+void check_product(int64_t m, int64_t n, int64_t k, void (*multiply)(const GemmBlock&)) {
+  const int64_t depth = (k + 31) / 32 * 16;
+  const Tensor a = random_tensor({m, k}, 1), b = random_tensor({n, k}, 2);
+  const auto pa = packed_rows(a, depth, (m + 31) / 32 * 32), pb = packed_panels(b, depth);
+  const Tensor ar = a.to(DType::bf16).to(DType::f32), br = b.to(DType::bf16).to(DType::f32);
+  for (bool accumulate : {false, true}) {
+    Tensor c = random_tensor({m, n + 3}, 3);
+    const Tensor before = c.clone();
+    if (!accumulate) c.columns(0, n).fill(std::nan(""));
+    multiply({pa.data(), depth, pb.data(), depth, c.data<float>(), c.row_stride(), m, n, depth, accumulate});
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t j = 0; j < n + 3; ++j) {
+        const double old = static_cast<double>(before.row<float>(i)[j]), found = static_cast<double>(c.row<float>(i)[j]);
+        double wanted = j < n && !accumulate ? 0 : old;
+        for (int64_t p = 0; p < k && j < n; ++p) wanted += static_cast<double>(ar.row<float>(i)[p]) * static_cast<double>(br.row<float>(j)[p]);
+        VERIFY_SMALL(std::abs(found - wanted), 1e-5 * (1 + std::sqrt(static_cast<double>(k))));
+      }
+  }
+}
+
 }  // namespace
 
 class GemmAmxTest : public QObject {
@@ -88,25 +112,19 @@ class GemmAmxTest : public QObject {
     QFETCH(int, m);
     QFETCH(int, n);
     QFETCH(int, k);
-    const int64_t depth = (k + 31) / 32 * 16;
-    const Tensor a = random_tensor({m, k}, 1), b = random_tensor({n, k}, 2);
-    const auto pa = packed_rows(a, depth, (m + 31) / 32 * 32), pb = packed_panels(b, depth);
-    const Tensor ar = a.to(DType::bf16).to(DType::f32), br = b.to(DType::bf16).to(DType::f32);
-    for (bool accumulate : {false, true}) {
-      Tensor c = random_tensor({m, n + 3}, 3);
-      const Tensor before = c.clone();
-      if (!accumulate) c.columns(0, n).fill(std::nan(""));
-      multiply_by_tiles<PlainTiles>({pa.data(), depth, pb.data(), depth, c.data<float>(), c.row_stride(), m, n, depth, accumulate});
-      for (int64_t i = 0; i < m; ++i)
-        for (int64_t j = 0; j < n + 3; ++j) {
-          const double old = static_cast<double>(before.row<float>(i)[j]), found = static_cast<double>(c.row<float>(i)[j]);
-          double wanted = j < n && !accumulate ? 0 : old;
-          for (int64_t p = 0; p < k && j < n; ++p) wanted += static_cast<double>(ar.row<float>(i)[p]) * static_cast<double>(br.row<float>(j)[p]);
-          VERIFY_SMALL(std::abs(found - wanted), 1e-5 * (1 + std::sqrt(static_cast<double>(k))));
-        }
-    }
+    check_product(m, n, k, multiply_by_tiles<PlainTiles>);
     QCOMPARE(PlainTiles::mistakes, 0);
     QVERIFY(!PlainTiles::configured);
+  }
+  void theCodeThatShipsGivesTheProduct_data() { tilesGiveTheProduct_data(); }
+  void theCodeThatShipsGivesTheProduct() {
+    if (cpu_probe().best != CpuLevel::amx) QSKIP("this CPU lacks the AVX-512 bf16 instructions around the tiles");
+    QFETCH(int, m);
+    QFETCH(int, n);
+    QFETCH(int, k);
+    const int64_t before = emulated_tile_instructions();
+    check_product(m, n, k, gemm_kernels({CpuLevel::amx, ComputeType::bf16}).multiply);
+    QVERIFY(!tiles_are_emulated() || emulated_tile_instructions() > before);
   }
   // As PackedProduct calls it: rows of bf16 where they lie, a stretch of k at a time out of panels that go on behind it.
   void operandsMayLieInWiderOnes() {
