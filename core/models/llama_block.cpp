@@ -37,8 +37,9 @@ Var llama_block_forward(Tape& tape, const LlamaBlock& block, const ModelConfig& 
                         const Var& x, const AttendFn& attend) {
   const bool again = in.policy != CheckpointPolicy::none, mlp_again = in.policy == CheckpointPolicy::mlp;
   const RowsAs normed{in.rows, again};
-  const auto apply = [&](LlamaBlock::Place place, const Var& input, bool wide = false, bool remake = false) {
-    return linear(tape, block.linears[place], input, {in.training, in.dropout_seed, wide, remake});
+  const auto call = [&](bool wide, bool remake, const Var& residual) { return LinearCall{in.training, in.dropout_seed, wide, remake, residual}; };
+  const auto apply = [&](LlamaBlock::Place place, const Var& input, bool wide = false, bool remake = false, const Var& residual = nullptr) {
+    return linear(tape, block.linears[place], input, call(wide, remake, residual));
   };
   Var a = rms_norm(tape, x, block.input_norm, config.norm_eps, normed);
   Var q = rope(tape, apply(LlamaBlock::q, a, true), in.positions, in.cos_sin, config.head_dim, in.rows);
@@ -47,18 +48,16 @@ Var llama_block_forward(Tape& tape, const LlamaBlock& block, const ModelConfig& 
   Tape::forget(a);
   Var context = attend(tape, q, k, v);
   for (const Var& used : {q, k, v}) Tape::forget(used);
-  Var middle = residual_add(tape, x, apply(LlamaBlock::o, context, true));
+  Var middle = apply(LlamaBlock::o, context, true, false, x);
   Tape::forget(context);
 
   Var m = rms_norm(tape, middle, block.post_attention_norm, config.norm_eps, normed);
-  Var gate = apply(LlamaBlock::gate, m, false, mlp_again), up = apply(LlamaBlock::up, m, false, mlp_again);
+  Var gate = apply(LlamaBlock::gate, m, false, mlp_again);
+  Var s = gated_linear(tape, block.linears[LlamaBlock::up], m, gate, config.activation, again, call(false, mlp_again, nullptr));
   Tape::forget(m);
-  Var s = swiglu(tape, gate, up, config.activation, again);
   Tape::forget(gate);
-  Tape::forget(up);
-  Var delta = apply(LlamaBlock::down, s, true);
+  Var out = apply(LlamaBlock::down, s, true, false, middle);
   Tape::forget(s);
-  Var out = residual_add(tape, middle, delta);
   Tape::forget(middle);
   return out;
 }

@@ -39,9 +39,11 @@ Var rms_norm(Tape& tape, const Var& x, const Tensor& weight, double eps, RowsAs 
     });
   if (!keep) return out;
   tape.record(out, [out, x, value = x->value, weight, rstd](Tape& t) {
-    Tensor dx = gradient_buffer(out);
-    rms_norm_backward(t.context(), {.dy = out->grad, .x = value, .weight = weight, .rstd = rstd, .dx = dx});
-    t.accumulate(x, dx);
+    // In a block the gradient of the residual stream is there already and ours alone.
+    const bool add_into = x->needs_grad && x->grad.defined() && !x->grad_shared;
+    Tensor dx = add_into ? x->grad : gradient_buffer(out);
+    rms_norm_backward(t.context(), {.dy = out->grad, .x = value, .weight = weight, .rstd = rstd, .dx = dx, .accumulate = add_into});
+    if (!add_into) t.accumulate(x, dx);
   });
   return out;
 }
@@ -52,10 +54,11 @@ Var rope(Tape& tape, const Var& x, const Tensor& positions, const Tensor& cos_si
   if (round) rounded = Tensor::empty(y.shape(), rows);
   rope(tape.context(), {.x = y, .positions = positions, .cos_sin = cos_sin, .head_dim = head_dim, .inverse = false, .rounded = round ? &rounded : nullptr});
   Var out = tape.make(round ? rounded : y, {x});
-  tape.record(out, [out, x, positions, cos_sin, head_dim](Tape& t) {
-    Tensor dx = out->grad_shared ? out->grad.clone() : out->grad;
-    rope(t.context(), {.x = dx, .positions = positions, .cos_sin = cos_sin, .head_dim = head_dim, .inverse = true});
-    t.accumulate(x, dx);
+  tape.record(out, [out, x, positions, cos_sin, head_dim, round](Tape& t) {
+    Tensor dx = out->grad_shared && !round ? out->grad.clone() : out->grad, rounded_dx;
+    if (round) rounded_dx = Tensor::empty(dx.shape(), DType::bf16);
+    rope(t.context(), {.x = dx, .positions = positions, .cos_sin = cos_sin, .head_dim = head_dim, .inverse = true, .rounded = round ? &rounded_dx : nullptr});
+    t.accumulate(x, round ? rounded_dx : dx);
   });
   Tape::forget(x);
   return out;
@@ -103,8 +106,12 @@ Var swiglu(Tape& tape, const Var& gate, const Var& up, GateActivation activation
   const bool keep = tape.keeps({gate, up});
   Tensor y = keep ? Tensor::empty(gate->value.shape(), gate->value.dtype()) : gate->value;
   swiglu(tape.context(), {.gate = gate->value, .up = up->value, .y = y, .activation = activation});
+  return made_by_swiglu(tape, gate, up, y, activation, remake);
+}
+
+Var made_by_swiglu(Tape& tape, const Var& gate, const Var& up, const Tensor& y, GateActivation activation, bool remake) {
   Var out = tape.make(y, {gate, up});
-  if (!keep) return out;
+  if (!out->needs_grad) return out;
   const Kept kept_gate(gate), kept_up(up);
   if (remake)
     out->remake = std::make_shared<Remake>([kept_gate, kept_up, activation](Context& cx) {

@@ -2,6 +2,7 @@
 #include "core/nn/linear.h"
 
 #include "core/base/random.h"
+#include "core/nn/layers.h"
 #include "core/ops/adapted_linear.h"
 
 namespace lorikeet {
@@ -15,7 +16,7 @@ struct Applied {
   double scale, dropout;
   uint64_t seed;
 
-  void run(Context& cx, const Tensor& x, Tensor& y, Tensor& h) const {
+  void run(Context& cx, const Tensor& x, Tensor& y, Tensor& h, const LinearEpilogue& then = {}) const {
     adapted_linear(cx, {.x = x,
                         .w = *weight,
                         .bias = bias.defined() ? &bias : nullptr,
@@ -25,7 +26,8 @@ struct Applied {
                         .scale = scale,
                         .h = a ? &h : nullptr,
                         .dropout = dropout,
-                        .dropout_seed = seed});
+                        .dropout_seed = seed,
+                        .then = then});
   }
 };
 
@@ -44,6 +46,7 @@ void linear_backward(Tape& tape, const Var& out, const Applied& layer, const Sav
   Tensor dx;
   if (needs_dx) dx = add_into ? s.x->grad : Tensor::empty({out->grad.rows(), layer.weight->columns()}, s.x->grad_dtype);
   const bool adapted = layer.a != nullptr;
+  if (!needs_dx && !adapted) return;  // only the residual stream wants a gradient
   // Without an adapter the op only needs dy; x then serves as a shape and a type, and dx is large enough for both.
   const Tensor x = adapted ? s.x_value.get(tape.context()) : Tensor::borrow(dx.raw(), dx.shape(), s.x_type, nullptr);
   adapted_linear_backward(tape.context(), {.dy = out->grad,
@@ -79,16 +82,15 @@ Applied applied(const Linear& layer, const LinearCall& call) {
   return out;
 }
 
-}  // namespace
-
-Var linear(Tape& tape, const Linear& layer, const Var& x, const LinearCall& call) {
+Var run_linear(Tape& tape, const Linear& layer, const Var& x, const LinearCall& call, LinearEpilogue then) {
   const Applied run = applied(layer, call);
   const int64_t tokens = x->value.rows();
-  const DType rows = x->value.dtype(), type = call.wide && rows == DType::bf16 ? DType::f32 : rows;
+  const DType rows = x->value.dtype(), type = (call.wide || call.residual) && rows == DType::bf16 ? DType::f32 : rows;
   Tensor y = Tensor::empty({tokens, layer.out_features()}, type), h;
   if (run.a) h = Tensor::empty({tokens, run.a->value.dim(0)}, rows);
-  run.run(tape.context(), x->value, y, h);
-  Var out = run.a ? tape.make(y, {x, run.a, run.b}) : tape.make(y, {x});
+  if (call.residual) then.residual = &call.residual->value;
+  run.run(tape.context(), x->value, y, h, then);
+  Var out = tape.make(y, {x, run.a, run.b, call.residual});
   if (!out->needs_grad) return out;
   const Saved saved{x, run.a || call.remake ? Kept(x) : Kept(), h, rows};
   if (call.remake)
@@ -97,7 +99,22 @@ Var linear(Tape& tape, const Linear& layer, const Var& x, const LinearCall& call
       run.run(cx, kept.get(cx), again, same_h);
       return again;
     });
-  tape.record(out, [out, run, saved](Tape& t) { linear_backward(t, out, run, saved); });
+  tape.record(out, [out, run, saved, residual = call.residual](Tape& t) {
+    linear_backward(t, out, run, saved);
+    if (residual) t.accumulate(residual, out->grad, out->grad_shared);  // read for the last time: the residual's own now
+  });
+  return out;
+}
+
+}  // namespace
+
+Var linear(Tape& tape, const Linear& layer, const Var& x, const LinearCall& call) { return run_linear(tape, layer, x, call, {}); }
+
+Var gated_linear(Tape& tape, const Linear& layer, const Var& x, const Var& gate, GateActivation activation, bool remake_product, const LinearCall& call) {
+  Tensor product = tape.recording() ? Tensor::empty(gate->value.shape(), gate->value.dtype()) : gate->value;
+  const Var up = run_linear(tape, layer, x, call, {.gate = &gate->value, .gated = &product, .activation = activation});
+  Var out = made_by_swiglu(tape, gate, up, product, activation, remake_product);
+  Tape::forget(up);
   return out;
 }
 

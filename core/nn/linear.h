@@ -5,6 +5,7 @@
 
 #include "core/autograd/tape.h"
 #include "core/ops/frozen_weight.h"
+#include "core/ops/gate_activation.h"
 
 namespace lorikeet {
 
@@ -47,7 +48,11 @@ struct LinearCall {
   uint64_t dropout_seed = 0;
   bool wide = false;    // rows of bf16 give sums in f32: for a reader that rounds once itself
   bool remake = false;  // backward makes y again from x
+  Var residual = nullptr;  // y = residual + the layer, in the residual's type; not together with remake
 };
 Var linear(Tape& tape, const Linear& layer, const Var& x, const LinearCall& call);
+/// activation(gate) * up with up = layer(x): what linear() and swiglu() make one after the other, in one pass over up.
+/// `remake_product`: backward makes the product again from gate and up.
+Var gated_linear(Tape& tape, const Linear& layer, const Var& x, const Var& gate, GateActivation activation, bool remake_product, const LinearCall& call);
 
 }  // namespace lorikeet

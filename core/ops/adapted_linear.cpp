@@ -21,6 +21,21 @@ void check_adapter(const char* op, const Tensor& x, const FrozenWeight& w, const
   if (!a->contiguous() || !b->contiguous()) throw ShapeError(std::string(op) + ": a and b must be contiguous");
 }
 
+void check_epilogue(const char* op, const AdaptedLinearArgs& a) {
+  const LinearEpilogue& e = a.then;
+  if (e.residual) {
+    ops::check_type(op, *e.residual, "residual", ops::sum_type(a.x));
+    ops::check_same_type(op, *e.residual, a.y, "y with a residual");
+    ops::check_shape(op, *e.residual, "residual", a.y.shape());
+  }
+  if (!e.gate && !e.gated) return;
+  if (!e.gate || !e.gated || e.residual) throw ShapeError(std::string(op) + ": gate and gated belong together, without a residual");
+  for (const Tensor* t : {e.gate, static_cast<const Tensor*>(e.gated)}) {
+    ops::check_same_type(op, a.y, *t, "gate or gated");
+    ops::check_shape(op, *t, "gate or gated", a.y.shape());
+  }
+}
+
 }  // namespace
 
 KernelSlot<AdaptedLinearFn>& adapted_linear_slot() {
@@ -44,6 +59,7 @@ void adapted_linear(Context& cx, const AdaptedLinearArgs& a) {
   }
   check_adapter(op, a.x, a.w, a.a, a.b, a.h);
   if (a.dropout < 0 || a.dropout >= 1) throw ShapeError(std::string(op) + ": dropout " + std::to_string(a.dropout) + "; wanted [0, 1)");
+  check_epilogue(op, a);
   adapted_linear_slot().run(cx, a);
 }
 

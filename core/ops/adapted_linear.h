@@ -4,10 +4,19 @@
 /// u = scale * dy B; dA += u^T x~; dB += scale * dy^T (x~ A^T); dx = dy W + mask(u A). No gradient for W.
 #pragma once
 #include "core/ops/frozen_weight.h"
+#include "core/ops/gate_activation.h"
 #include "core/tensor/context.h"
 #include "core/tensor/kernel_slot.h"
 
 namespace lorikeet {
+/// What is done with y besides, while a block of it is in the cache: the same bits as the ops `add` and `swiglu` after it.
+struct LinearEpilogue {
+  const Tensor* residual = nullptr;  // [T, out] type of the sums, as y then is: y = residual + the layer
+  // With this layer as `up`: gated = activation(gate) * y.
+  const Tensor* gate = nullptr;      // [T, out] type of y
+  Tensor* gated = nullptr;           // [T, out] type of y; may be gate
+  GateActivation activation = GateActivation::silu;
+};
 struct AdaptedLinearArgs {
   const Tensor& x;        // [T, in] f32 | f64 | bf16; beside bf16 rows a, b, bias and their gradients are f32
   const FrozenWeight& w;  // [out, in]
@@ -20,6 +29,7 @@ struct AdaptedLinearArgs {
   Tensor* h;              // [T, R] x~ A^T, kept for the gradient; required with an adapter
   double dropout;         // 0: x~ = x; else inverted dropout, mask = f(seed, element index)
   uint64_t dropout_seed;
+  LinearEpilogue then = {};
 };
 struct AdaptedLinearBackwardArgs {
   const Tensor& dy;       // [T, out] type of x, or f32

@@ -66,6 +66,17 @@ Packed packed_rows(Context& cx, int thread, const PackedProduct& product, const 
   return out;
 }
 
+/// Sums of a row from column n on: added to the residual stream, or rounded and taken through the gate.
+void finish_row(const RowKernels& k, const AdaptedLinearArgs& a, int64_t t, int64_t n, int64_t width, const float* c) {
+  const LinearEpilogue& e = a.then;
+  if (e.residual) return k.add(e.residual->row<float>(t) + n, c, a.y.row<float>(t) + n, width);
+  uint16_t* y = bf16_row(a.y, t) + n;
+  k.to_bf16(c, y, width);
+  if (!e.gated) return;
+  const bool gelu = e.activation == GateActivation::gelu_tanh;
+  (gelu ? k.gelu_mul_bf16 : k.silu_mul_bf16)(bf16_row(*e.gate, t) + n, y, bf16_row(*e.gated, t) + n, width);
+}
+
 void forward(Context& cx, const AdaptedLinearArgs& a) {
   const PackedProduct product(cx.unit());
   const RowKernels& kernels = row_kernels(cx.level());
@@ -83,7 +94,7 @@ void forward(Context& cx, const AdaptedLinearArgs& a) {
       b.data = words(cx, thread, small, product.words(width, rank));
       product.pack({a.b->data<float>() + n * rank, rank, 1}, width, rank, static_cast<float>(a.scale), b);
     }
-    const bool direct = a.y.dtype() == DType::f32;
+    const bool direct = a.y.dtype() == DType::f32 && !a.then.residual;
     float* scratch = direct ? nullptr : floats(cx, thread, sums, kRows * width);
     for (int64_t t = begin; t < end; t += kRows) {
       const int64_t rows = std::min(kRows, end - t), stride = direct ? a.y.row_stride() : width;
@@ -92,7 +103,7 @@ void forward(Context& cx, const AdaptedLinearArgs& a) {
       if (a.a) product.multiply(bf16_rows(*a.h).from(t), rows, rank, b, width, c, stride, true);
       for (int64_t r = 0; r < rows; ++r) {
         if (a.bias) kernels.axpy(a.bias->data<float>() + n, 1, c + r * stride, width);
-        if (!direct) kernels.to_bf16(c + r * stride, bf16_row(a.y, t + r) + n, width);
+        if (!direct) finish_row(kernels, a, t + r, n, width, c + r * stride);
       }
     }
   });
@@ -219,6 +230,7 @@ void forward_in_f32(Context& cx, const AdaptedLinearArgs& a) {
   adapted_linear_cpu(cx, {x, a.w, a.bias, y, a.a, a.b, a.scale, a.h ? &h : nullptr, a.dropout, a.dropout_seed});
   if (a.h) ops::round_rows(cx, h, *a.h);
   if (a.y.dtype() == DType::bf16) ops::round_rows(cx, y, a.y);
+  linear_epilogue_cpu(cx, a);
 }
 
 void backward_in_f32(Context& cx, const AdaptedLinearBackwardArgs& a) {

@@ -123,10 +123,16 @@ void adapter_backward(Context& cx, const AdaptedLinearBackwardArgs& a) {
 
 }  // namespace
 
+void linear_epilogue_cpu(Context& cx, const AdaptedLinearArgs& a) {
+  if (a.then.residual) kElementwiseCpu.add(cx, *a.then.residual, a.y, a.y);
+  if (a.then.gated) swiglu_cpu(cx, {*a.then.gate, a.y, *a.then.gated, a.then.activation});
+}
+
 void adapted_linear_cpu(Context& cx, const AdaptedLinearArgs& a) {
   if (a.x.dtype() == DType::bf16) return adapted_linear_bf16(cx, a);
-  if (a.x.dtype() == DType::f32 && a.x.rows() <= ops::kMostFewRows) return ops::adapted_linear_few_rows(cx, a);
-  ops::by_type(a.x.dtype(), [&](auto t) { forward<decltype(t)>(cx, a); });
+  if (a.x.dtype() == DType::f32 && a.x.rows() <= ops::kMostFewRows) ops::adapted_linear_few_rows(cx, a);
+  else ops::by_type(a.x.dtype(), [&](auto t) { forward<decltype(t)>(cx, a); });
+  linear_epilogue_cpu(cx, a);
 }
 
 void adapted_linear_backward_cpu(Context& cx, const AdaptedLinearBackwardArgs& a) {

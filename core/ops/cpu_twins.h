@@ -30,6 +30,8 @@ void linear_cross_entropy_cpu(Context&, const LinearCrossEntropyArgs&);
 void adamw_update_cpu(Context&, const AdamwUpdateArgs&);
 void adamw8bit_update_cpu(Context&, const Adamw8bitUpdateArgs&);
 extern const ElementwiseKernels kElementwiseCpu;
+/// The epilogue of a linear layer as ops of their own, for kernels that do not fuse it.
+void linear_epilogue_cpu(Context&, const AdaptedLinearArgs&);
 // The same on rows of bf16, called by the twins above; where the unit has no bf16 products they widen and round.
 void adapted_linear_bf16(Context&, const AdaptedLinearArgs&);
 void adapted_linear_backward_bf16(Context&, const AdaptedLinearBackwardArgs&);

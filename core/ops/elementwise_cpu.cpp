@@ -13,15 +13,12 @@ void by_rows(Context& cx, int64_t rows, const F& row) {
   });
 }
 
-template <class T>
-void add_row(const Tensor& a, const Tensor& b, Tensor& y, int64_t r) {
-  const T *p = a.row<T>(r), *q = b.row<T>(r);
-  T* out = y.row<T>(r);
-  for (int64_t i = 0; i < a.width(); ++i) out[i] = p[i] + q[i];
-}
-
 void add_cpu(Context& cx, const Tensor& a, const Tensor& b, Tensor& y) {
-  by_rows(cx, a.rows(), [&](int64_t r) { a.dtype() == DType::f32 ? add_row<float>(a, b, y, r) : add_row<double>(a, b, y, r); });
+  const RowKernels& k = row_kernels(cx.level());
+  by_rows(cx, a.rows(), [&](int64_t r) {
+    if (a.dtype() == DType::f32) return k.add(a.row<float>(r), b.row<float>(r), y.row<float>(r), a.width());
+    for (int64_t i = 0; i < a.width(); ++i) y.row<double>(r)[i] = a.row<double>(r)[i] + b.row<double>(r)[i];
+  });
 }
 
 void add_scaled_cpu(Context& cx, Tensor& y, const Tensor& x, double s) {

@@ -19,6 +19,7 @@ struct RmsNormBackwardArgs {
   const Tensor& weight;  // [C]
   const Tensor& rstd;    // [rows]
   Tensor& dx;            // [.., C]; may be dy itself
+  bool accumulate = false;  // dx is added to; it is then not dy
 };
 /// Throw ShapeError, DTypeError, UnsupportedError.
 void rms_norm(Context& cx, const RmsNormArgs& a);

@@ -26,7 +26,7 @@ void backward_f64(const RmsNormBackwardArgs& a, int64_t r) {
   for (int64_t i = 0; i < n; ++i) m += dy[i] * w[i] * x[i];
   m = m * rstd / static_cast<double>(n);
   double* dx = a.dx.row<double>(r);
-  for (int64_t i = 0; i < n; ++i) dx[i] = rstd * (dy[i] * w[i] - x[i] * rstd * m);
+  for (int64_t i = 0; i < n; ++i) dx[i] = (a.accumulate ? dx[i] : 0) + rstd * (dy[i] * w[i] - x[i] * rstd * m);
 }
 
 }  // namespace
@@ -53,7 +53,9 @@ void rms_norm_cpu(Context& cx, const RmsNormArgs& a) {
 void rms_norm_backward_cpu(Context& cx, const RmsNormBackwardArgs& a) {
   const RowKernels& k = row_kernels(cx.level());
   const int64_t n = a.x.width();
-  cx.pool().for_blocks(a.x.rows(), kRows, [&](int64_t begin, int64_t end, int) {
+  cx.pool().for_blocks(a.x.rows(), kRows, [&](int64_t begin, int64_t end, int thread) {
+    // Added in a step of its own: the same bits as a sum of two tensors.
+    float* part = a.accumulate ? static_cast<float*>(cx.scratch(thread, 0, static_cast<size_t>(n) * sizeof(float))) : nullptr;
     for (int64_t r = begin; r < end; ++r) {
       if (a.x.dtype() == DType::f64) {
         backward_f64(a, r);
@@ -62,7 +64,9 @@ void rms_norm_backward_cpu(Context& cx, const RmsNormBackwardArgs& a) {
       const float *dy = a.dy.row<float>(r), *x = a.x.row<float>(r), *w = a.weight.data<float>();
       const float rstd = a.rstd.data<float>()[r];
       const float m = k.dot3(dy, w, x, n) * rstd / static_cast<float>(n);
-      k.rms_norm_dx(dy, x, w, rstd, m, a.dx.row<float>(r), n);
+      float* dx = a.dx.row<float>(r);
+      k.rms_norm_dx(dy, x, w, rstd, m, part ? part : dx, n);
+      if (part) k.add(part, dx, dx, n);
     }
   });
 }

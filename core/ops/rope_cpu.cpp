@@ -1,3 +1,5 @@
+#include <cstring>
+
 #include "core/ops/cpu_twins.h"
 #include "core/ops/row_kernels.h"
 
@@ -19,12 +21,15 @@ void rope_cpu(Context& cx, const RopeArgs& a) {
   const RowKernels& k = row_kernels(cx.level());
   const int64_t half = a.head_dim / 2;
   const int32_t* positions = a.positions.data<int32_t>();
-  cx.pool().for_blocks(a.x.rows(), 16, [&](int64_t begin, int64_t end, int) {
+  const int64_t width = a.x.width();
+  cx.pool().for_blocks(a.x.rows(), 16, [&](int64_t begin, int64_t end, int thread) {
+    auto* copy = a.rounded ? static_cast<float*>(cx.scratch(thread, 0, static_cast<size_t>(width) * sizeof(float))) : nullptr;
     for (int64_t t = begin; t < end; ++t) {
-      for (int64_t h = 0; h < a.x.width(); h += a.head_dim) {
+      if (copy) std::memcpy(copy, a.x.row<float>(t), static_cast<size_t>(width) * sizeof(float));
+      for (int64_t h = 0; h < width; h += a.head_dim) {
         if (a.x.dtype() == DType::f32) {
           const float* table = a.cos_sin.row<float>(positions[t]);
-          float* x = a.x.row<float>(t) + h;
+          float* x = (copy ? copy : a.x.row<float>(t)) + h;
           k.rotate(x, x + half, table, table + half, a.inverse ? -1.0f : 1.0f, half);
         } else {
           const double* table = a.cos_sin.row<double>(positions[t]);
@@ -32,7 +37,7 @@ void rope_cpu(Context& cx, const RopeArgs& a) {
           rotate_plain<double>(x, x + half, table, table + half, a.inverse ? -1 : 1, half);
         }
       }
-      if (a.rounded) k.to_bf16(a.x.row<float>(t), a.rounded->bits16() + t * a.rounded->row_stride(), a.x.width());
+      if (a.rounded) k.to_bf16(copy, a.rounded->bits16() + t * a.rounded->row_stride(), width);
     }
   });
 }

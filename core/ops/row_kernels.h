@@ -22,6 +22,8 @@ struct RowKernels {
   float (*max)(const float* x, int64_t n);
   /// y = x * w * s
   void (*scale_mul)(const float* x, const float* w, float s, float* y, int64_t n);
+  /// y = a + b; y may be one of them.
+  void (*add)(const float* a, const float* b, float* y, int64_t n);
   /// y += s * x
   void (*axpy)(const float* x, float s, float* y, int64_t n);
   /// x = exp(x * scale - offset); returns the sum.

@@ -66,6 +66,11 @@ void scale_mul(const float* x, const float* w, float s, float* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] = x[i] * s * w[i];
 }
 
+void add(const float* a, const float* b, float* y, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) y[i] = a[i] + b[i];
+}
+
 void axpy(const float* x, float s, float* y, int64_t n) {
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) y[i] += s * x[i];
@@ -168,7 +173,7 @@ void dropout(const DropoutRow& d, const float* x, float scale, float* y, int64_t
 
 }  // namespace
 
-const RowKernels kRowKernels = {&sum_of_squares, &dot, &max_of, &scale_mul, &axpy, &exp_sum, &gate_mul<Silu>, &gate_mul_backward<Silu>,
+const RowKernels kRowKernels = {&sum_of_squares, &dot, &max_of, &scale_mul, &add, &axpy, &exp_sum, &gate_mul<Silu>, &gate_mul_backward<Silu>,
                                 &gate_mul<GeluTanh>, &gate_mul_backward<GeluTanh>, &rms_norm_dx, &dot3, &rotate, &adamw, &dropout,
                                 &to_bf16, &from_bf16, &scale_mul_bf16, &gate_mul_bf16<Silu>, &gate_mul_backward_bf16<Silu>,
                                 &gate_mul_bf16<GeluTanh>, &gate_mul_backward_bf16<GeluTanh>, &exp_sum_bf16, &turn, &dot_bf16, &score_gradient};

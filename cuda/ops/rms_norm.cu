@@ -42,7 +42,8 @@ __global__ void rms_norm_kernel(const T* x, int64_t x_stride, const T* weight, T
 
 template <class T>
 __global__ void rms_norm_backward_kernel(const T* dy, int64_t dy_stride, const T* x, int64_t x_stride, const T* weight,
-                                         const T* rstd, T* dx, int64_t dx_stride, int64_t rows, int width) {
+                                         const T* rstd, T* dx, int64_t dx_stride, int64_t rows, int width,
+                                         bool accumulate) {
   __shared__ T shared[kThreads / kWarpThreads];
   for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
     const T *gradient = dy + row * dy_stride, *in = x + row * x_stride;
@@ -51,7 +52,8 @@ __global__ void rms_norm_backward_kernel(const T* dy, int64_t dy_stride, const T
     for (int c = threadIdx.x; c < width; c += kThreads) sum += gradient[c] * weight[c] * in[c];
     sum = block_sum<kThreads>(sum, shared);
     const T scale = rstd[row], pull = scale * scale * (sum / static_cast<T>(width));
-    for (int c = threadIdx.x; c < width; c += kThreads) out[c] = scale * (gradient[c] * weight[c] - in[c] * pull);
+    for (int c = threadIdx.x; c < width; c += kThreads)
+      out[c] = (accumulate ? out[c] : T(0)) + scale * (gradient[c] * weight[c] - in[c] * pull);
   }
 }
 
@@ -79,7 +81,7 @@ void launch_backward(Context& cx, const RmsNormBackwardArgs& a) {
   const int width = width_of(a.x);
   rms_norm_backward_kernel<T><<<grid_of(rows), kThreads, 0, static_cast<cudaStream_t>(cx.stream)>>>(
       a.dy.data<T>(), a.dy.row_stride(), a.x.data<T>(), a.x.row_stride(), a.weight.data<T>(), a.rstd.data<T>(),
-      a.dx.data<T>(), a.dx.row_stride(), rows, width);
+      a.dx.data<T>(), a.dx.row_stride(), rows, width, a.accumulate);
   LORIKEET_CUDA(cudaGetLastError());
 }
 

@@ -1,6 +1,7 @@
 #include "core/ops/rms_norm.h"
 
 #include "core/base/error.h"
+#include "core/ops/elementwise.h"
 #include "tests/core/ops/bf16_support.h"
 
 using namespace lorikeet;
@@ -68,6 +69,21 @@ class RmsNormTest : public QObject {
       rms_norm_backward(cx, {dy, input, w, rstd, dy});
       QVERIFY(same_bits(dx, dy));
     }
+  }
+  void theGradientIsAddedToWhatIsThere() {
+    for (CpuLevel level : cpu_probe().available)
+      for (DType type : {DType::f32, DType::f64}) {
+        Context cx = context(level);
+        const Tensor x = random_tensor({19, 70}, 1, type), w = random_tensor({70}, 2, type), dy = random_tensor({19, 70}, 3, type);
+        Tensor y = Tensor::empty({19, 70}, type), rstd = Tensor::empty({19}, type), part = Tensor::empty({19, 70}, type), sum = random_tensor({19, 70}, 4, type);
+        rms_norm(cx, {x, w, y, &rstd, kEps});
+        rms_norm_backward(cx, {dy, x, w, rstd, part});
+        Tensor wanted = sum.clone();
+        add(cx, wanted, part, wanted);
+        rms_norm_backward(cx, {dy, x, w, rstd, sum, true});
+        if (type == DType::f32) QVERIFY(same_bits(sum, wanted));
+        else VERIFY_SMALL(max_abs_difference(sum, wanted), 1e-15);
+      }
   }
   void gradientMatchesCentralDifferences() {
     Context cx = context(CpuLevel::scalar);

@@ -104,6 +104,7 @@ class RopeTest : public QObject {
           rope(cx, {x, positions, cos_sin, d, false, &rounded});
           rope(cx, {plain, positions, cos_sin, d, false});
           QVERIFY(same_bits(rounded, plain.to(DType::bf16)));
+          QVERIFY(same_bits(x, input));
         }
     }
     Context cx = context(CpuLevel::scalar);
