@@ -58,6 +58,7 @@ class CommandsTest : public QObject {
  private slots:
   void initTestCase() {
     model_ = data_path(kModel);
+    qputenv("XDG_CACHE_HOME", QByteArray::fromStdString(scratch_.path("cache")));
     data_ = scratch_.write("rows.jsonl", token_rows());
     QVERIFY2(fs::exists(LORIKEET_PROGRAM), "build the target lorikeet first");
   }

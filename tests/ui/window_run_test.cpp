@@ -52,6 +52,7 @@ class WindowRunTest : public QObject {
   void init() {
     scratch_ = std::make_unique<lorikeet::test::ScratchFolder>();
     qputenv("XDG_DATA_HOME", QByteArray::fromStdString(scratch_->path("home")));
+    qputenv("XDG_CACHE_HOME", QByteArray::fromStdString(scratch_->path("cache")));
     lorikeet::test::write_tiny_model(scratch_->path("model"));
     lorikeet::test::write_tiny_data(scratch_->path("data.jsonl"), kRows);
     config_ = lorikeet::test::tiny_config(scratch_->path("model"), scratch_->path("data.jsonl"));

@@ -9,7 +9,7 @@
 
 namespace lorikeet::detail {
 
-/// Tokens a second of training, of the last run with this model, format, policy and thread count.
+/// Tokens a second of training, of the last run with this model, format, policy, thread count and arithmetic.
 std::optional<double> measured_tokens_per_s(const RunConfig& config, const ModelFacts& model, const std::string& policy);
 /// Keeps what a run measured. A cache that cannot be written is no error.
 void keep_tokens_per_s(const RunConfig& config, const ModelFacts& model, const std::string& policy, double tokens_per_s);
