@@ -66,14 +66,19 @@ Packed packed_rows(Context& cx, int thread, const PackedProduct& product, const 
   return out;
 }
 
-/// Sums of a row from column n on: added to the residual stream, or rounded and taken through the gate.
+/// Sums of a row from column n on: added to the residual stream, kept, or rounded and taken through the gate.
 void finish_row(const RowKernels& k, const AdaptedLinearArgs& a, int64_t t, int64_t n, int64_t width, const float* c) {
   const LinearEpilogue& e = a.then;
   if (e.residual) return k.add(e.residual->row<float>(t) + n, c, a.y.row<float>(t) + n, width);
+  const bool gelu = e.activation == GateActivation::gelu_tanh;
+  if (a.y.dtype() == DType::f32) {
+    std::copy_n(c, width, a.y.row<float>(t) + n);
+    if (e.gated) (gelu ? k.gelu_mul : k.silu_mul)(e.gate->row<float>(t) + n, c, e.gated->row<float>(t) + n, width);
+    return;
+  }
   uint16_t* y = bf16_row(a.y, t) + n;
   k.to_bf16(c, y, width);
   if (!e.gated) return;
-  const bool gelu = e.activation == GateActivation::gelu_tanh;
   (gelu ? k.gelu_mul_bf16 : k.silu_mul_bf16)(bf16_row(*e.gate, t) + n, y, bf16_row(*e.gated, t) + n, width);
 }
 
@@ -94,7 +99,7 @@ void forward(Context& cx, const AdaptedLinearArgs& a) {
       b.data = words(cx, thread, small, product.words(width, rank));
       product.pack({a.b->data<float>() + n * rank, rank, 1}, width, rank, static_cast<float>(a.scale), b);
     }
-    const bool direct = a.y.dtype() == DType::f32 && !a.then.residual;
+    const bool direct = a.y.dtype() == DType::f32 && !a.then.residual && !a.then.gated && !ops::sums_collide(a.y.row_stride());
     float* scratch = direct ? nullptr : floats(cx, thread, sums, kRows * width);
     for (int64_t t = begin; t < end; t += kRows) {
       const int64_t rows = std::min(kRows, end - t), stride = direct ? a.y.row_stride() : width;
@@ -118,9 +123,13 @@ Packed packed_weight(Context& cx, const PackedProduct& product, const FrozenWeig
   return out;
 }
 
-/// One block of dx: where its sums go and what becomes of them.
-void store_sums(const RowKernels& k, Tensor& dx, int64_t t, int64_t rows, int64_t n, int64_t width, const float* c) {
-  for (int64_t r = 0; r < rows; ++r) k.to_bf16(c + r * width, bf16_row(dx, t + r) + n, width);
+/// One block of sums: rounded, kept or added.
+void store_sums(const RowKernels& k, Tensor& dx, int64_t t, int64_t rows, int64_t n, int64_t width, const float* c, bool add) {
+  for (int64_t r = t; r < t + rows; ++r, c += width) {
+    if (dx.dtype() == DType::bf16) k.to_bf16(c, bf16_row(dx, r) + n, width);
+    else if (add) k.add(c, dx.row<float>(r) + n, dx.row<float>(r) + n, width);
+    else std::copy_n(c, width, dx.row<float>(r) + n);
+  }
 }
 
 /// sums [T, in] (+)= dy W (+ u A): in f32 where they are wanted so or come in several stretches of W, else rounded.
@@ -141,13 +150,14 @@ void base_dx(Context& cx, const PackedProduct& product, const AdaptedLinearBackw
         adapter.data = words(cx, thread, small, product.words(width, rank));
         product.pack({a.a->data<float>() + n, 1, in}, width, rank, 1, adapter);
       }
-      float* scratch = sum.defined() ? nullptr : floats(cx, thread, sums, kRows * width);
+      const bool add = row > 0 || a.accumulate_dx, direct = sum.defined() && !ops::sums_collide(sum.row_stride());
+      float* scratch = direct ? nullptr : floats(cx, thread, sums, kRows * width);
       for (int64_t t = begin; t < end; t += kRows) {
         const int64_t rows = std::min(kRows, end - t), stride = scratch ? width : sum.row_stride();
         float* c = scratch ? scratch : sum.row<float>(t) + n;
-        product.multiply(dy.from(t, row), rows, count, w.from(n), width, c, stride, row > 0 || a.accumulate_dx);
+        product.multiply(dy.from(t, row), rows, count, w.from(n), width, c, stride, direct && add);
         if (adapter.data) product.multiply(bf16_rows(*u).from(t), rows, rank, adapter, width, c, stride, true);
-        if (scratch) store_sums(kernels, *a.dx, t, rows, n, width, c);
+        if (scratch) store_sums(kernels, sum.defined() ? sum : *a.dx, t, rows, n, width, c, add);
       }
     });
   }

@@ -20,6 +20,9 @@ Tensor as_f32(Context& cx, const Tensor& x);
 /// Numbers between rows of `width` so that they do not lie a multiple of 4096 bytes apart: rows that do share one set of
 /// the first cache, where a tile's rows then push each other out.
 constexpr int64_t spread_stride(int64_t width) { return width > 0 && width % 2048 == 0 ? width + 64 : width; }
+/// Whether rows of f32 that far apart share one set of the first cache: sums of a block are then
+/// made elsewhere first (a prototype with AMX tiles lost 30 % to it; AVX-512 neither gains nor loses).
+constexpr bool sums_collide(int64_t stride) { return stride % 1024 == 0; }
 /// Rows of bf16 for products: x itself, or where its rows share a cache set a copy in shared scratch `slot`.
 Bf16Rows spread_rows(Context& cx, int slot, const Tensor& x);
 

@@ -3,6 +3,9 @@
 //   configure(), release()                      palette 1, eight tiles of 16 rows x 64 bytes
 //   zero<t>(), load<t>(p, bytes), store<t>(p, bytes)  bytes between rows
 //   dot<c, a, b>()                              c += a b, a: 16 rows of 32 bf16, b: 16 pairs of 16 columns
+//   prefetch(p)                                 a tile of b, read soon
+// The tiles are faster than the L2 cache: rows of a stay in the L1 cache while strips of b pass (the depth of a block is
+// chosen so), and the next strip is asked for while the first rows meet this one.
 // gemm_kernels_amx.cpp gives the instructions, the test a plain model of them: the same walk is checked without the unit.
 // No standard library here, see gemm_kernels.h.
 
@@ -34,6 +37,10 @@ struct TileBlock {
       for (int64_t j = 0; j < kTile && n + J * kTile + j < g.n; ++j)
         to[i * g.c_stride + j] = buffer[i * kTile + j] + (g.accumulate ? to[i * g.c_stride + j] : 0.0f);
   }
+  void ask_for_next_strip(const int32_t* b, int64_t p) const {
+    if (n + 2 * kTile < g.n) Tiles::prefetch(b + (2 * g.b_stride + p) * kTile);
+    if (n + 3 * kTile < g.n) Tiles::prefetch(b + (3 * g.b_stride + p) * kTile);
+  }
   void run() const {
     const auto* a = static_cast<const int32_t*>(g.a) + m * g.a_stride;
     const auto* b = static_cast<const int32_t*>(g.b) + n * g.b_stride;
@@ -44,6 +51,7 @@ struct TileBlock {
     for (int64_t p = 0; p < g.depth; p += kTile) {
       Tiles::template load<4>(a + p, g.a_stride * 4);
       Tiles::template load<6>(b + p * kTile, 64);
+      if (m == 0) ask_for_next_strip(b, p);
       Tiles::template dot<0, 4, 6>();
       if constexpr (Columns > 1) {
         Tiles::template load<7>(b + (g.b_stride + p) * kTile, 64);

@@ -22,6 +22,7 @@ struct PlainTiles {
 
   static void configure() { configured = true; }
   static void release() { configured = false; }
+  static void prefetch(const void*) {}
   template <int T> static void zero() { mistakes += !configured; std::memset(tiles[T], 0, sizeof tiles[T]); }
   template <int T> static void load(const void* p, int64_t bytes) {
     mistakes += !configured;

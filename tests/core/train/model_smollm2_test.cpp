@@ -33,6 +33,14 @@ int32_t best_token(const Tensor& logits, int64_t row) {
   return static_cast<int32_t>(std::max_element(values, values + logits.width()) - values);
 }
 
+/// -log of the probability of `token`.
+double loss_of(const Tensor& logits, int32_t token) {
+  const float* values = logits.row<float>(0);
+  double sum = 0;
+  for (int64_t i = 0; i < logits.width(); ++i) sum += std::exp(static_cast<double>(values[i] - values[token]));
+  return std::log(sum);
+}
+
 }  // namespace
 
 class ModelSmollm2Test : public QObject {
@@ -92,6 +100,26 @@ class ModelSmollm2Test : public QObject {
       }
     }
     for (size_t i = 0; i < prompts_.size(); ++i) QVERIFY2(made[i] == prompts_[i].greedy, prompts_[i].text.c_str());
+  }
+  // All texts as one of 890 tokens, a token at a time: what the caches' rounding costs over a long context.
+  void roundedCachesHardlyChangeTheLoss() {
+    std::vector<int32_t> text;
+    for (const Prompt& p : prompts_) {
+      text.insert(text.end(), p.ids.begin(), p.ids.end());
+      text.insert(text.end(), p.greedy.begin(), p.greedy.end());
+    }
+    const auto mean_loss = [&](DType type) {
+      KvCache cache = model_->make_cache(static_cast<int64_t>(text.size()), type);
+      double sum = 0;
+      for (size_t i = 0; i + 1 < text.size(); ++i) sum += loss_of(logits_of(cx_, *model_, model_->forward_cached(cx_, {{text[i]}}, {&cache})), text[i + 1]);
+      return sum / static_cast<double>(text.size() - 1);
+    };
+    const double exact = mean_loss(DType::f32);
+    for (const auto& [type, bound] : {std::pair{DType::bf16, 2e-3}, std::pair{DType::i8, 5e-3}}) {
+      const double loss = mean_loss(type);
+      qInfo("mean loss %.5f with a cache in f32, %+.5f in %s", exact, loss - exact, dtype_name(type).data());
+      QVERIFY2(std::abs(loss - exact) < bound, qPrintable(QString::number(loss - exact)));
+    }
   }
 };
 
