@@ -47,6 +47,9 @@ function(lorikeet_add_test stem)
   endif()
   set_tests_properties(${stem} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
     ENVIRONMENT "QT_QPA_PLATFORM=offscreen")
+  if("slow" IN_LIST ARG_LABELS)
+    set_tests_properties(${stem} PROPERTIES COST 1000)  # begun first, so that none is left alone at the end
+  endif()
 endfunction()
 
 # lorikeet_add_tiles_test(stem): the test <stem> once more as <stem>_tiles, where AMX is the best level, emulated where the
