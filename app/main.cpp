@@ -8,6 +8,8 @@
 #include <cstdio>
 
 #include "app/backends.h"
+#include "core/base/system.h"
+#include "core/run/plan.h"
 #include "ui/main_window.h"
 #include "ui/widgets/theme.h"
 
@@ -71,6 +73,7 @@ int main(int argc, char** argv) {
       std::printf("%lld\n", static_cast<long long>(clock.elapsed()));
       return QCoreApplication::quit();
     }
+    lorikeet::set_program_bytes(lorikeet::resident_bytes());  // runs live in this process, beside the window
     studio.setup.loadPresets();
     if (parser.isSet(QStringLiteral("sample"))) studio.openSample();
     for (const QString& path : parser.positionalArguments()) window.openPath(path);

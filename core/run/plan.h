@@ -55,6 +55,9 @@ class Planner {
   struct State;
   std::unique_ptr<State> state_;
 };
+/// What this program takes in memory without a run, for plans made from now on; at first what `lorikeet` takes. For the
+/// window, whose runs live in its process.
+void set_program_bytes(uint64_t bytes);
 /// The JSON of `plan` in interface.md (and plan.json of a run).
 Json plan_to_json(const Plan& plan);
 

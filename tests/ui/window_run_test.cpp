@@ -1,5 +1,6 @@
 /// A real training run in the window: the loop keeps beating, the history is there again, an interrupted run is offered;
 /// and how long the program takes to its first window.
+#include <QComboBox>
 #include <QProcess>
 
 #include "core/base/files.h"
@@ -79,8 +80,25 @@ class WindowRunTest : public QObject {
     QTRY_COMPARE(studio.monitor.stateText(), QString("Finished"));
     QCOMPARE(qint64(studio.monitor.steps().size()), studio.monitor.totalSteps());
     QVERIFY(!studio.monitor.evals().empty());
-    qInfo("longest pause of the loop: %lld ms in %d steps", static_cast<long long>(heart.worst()), int(studio.monitor.steps().size()));
+    const auto event_at = [&](int row) { return studio.monitor.eventsModel().index(row, 3).data().toString(); };
+    QCOMPARE(event_at(0), QString("checkpoint saved at step 0"));  // not in the file that is read again at the end
+    QCOMPARE(event_at(studio.monitor.eventsModel().rowCount() - 1), QStringLiteral("checkpoint saved at step %1").arg(studio.monitor.totalSteps()));
     QVERIFY2(heart.worst() < kLongestPauseMs, qPrintable(QStringLiteral("the loop paused %1 ms").arg(heart.worst())));
+    window.showPage("chat");  // from a run that has ended one talks to it, until one chooses the base
+    QTRY_COMPARE(studio.chat.adapter(), studio.session.runFolder());
+    const auto boxes = window.findChildren<QComboBox*>();
+    const auto box = std::find_if(boxes.begin(), boxes.end(), [](const QComboBox* b) { return b->isVisible() && b->accessibleName() == "Model"; });
+    QVERIFY(box != boxes.end());
+    QComboBox* model = *box;
+    QTRY_VERIFY(model->currentIndex() > 0);
+    model->setCurrentIndex(0);
+    emit model->activated(0);
+    QTRY_VERIFY(!studio.chat.hasAdapter());
+    window.showPage("monitor");
+    window.showPage("chat");
+    QTest::qWait(300);
+    QVERIFY(!studio.chat.hasAdapter());
+    qInfo("longest pause of the loop: %lld ms in %d steps", static_cast<long long>(heart.worst()), int(studio.monitor.steps().size()));
   }
 
   void aKilledRunIsOfferedAndGoesOn() {

@@ -95,9 +95,19 @@ void ChatPage::refreshModels() {
   }
   model_->setCurrentIndex(at);
   compare_->setEnabled(vm_.hasAdapter());
+  beginWithLatestRun();
+}
+
+/// Whoever comes here from a run that has ended wants to talk to it, unless they chose otherwise or talk already.
+void ChatPage::beginWithLatestRun() {
+  const QString& latest = studio_.session.runFolder();
+  if (!isVisible() || chosen_ || latest.isEmpty() || studio_.session.isActive() || vm_.hasAdapter() || vm_.isBusy() || !vm_.turns().empty()) return;
+  for (const RunRow& run : studio_.home.runs().rows())
+    if (run.step > 0 && run.path == latest) return studio_.chatWithRun(latest);
 }
 
 void ChatPage::chooseModel(int index) {
+  chosen_ = true;
   const QString run = model_->itemData(index).toString();
   if (run == ".") return;
   if (!run.isEmpty()) return studio_.chatWithRun(run);

@@ -32,6 +32,7 @@ class ChatPage : public Page {
   QWidget* makeInput();
   QWidget* makeSide();
   void refreshModels();
+  void beginWithLatestRun();
   void refreshBegin();
   void chooseModel(int index);
   void rebuild();
@@ -53,6 +54,7 @@ class ChatPage : public Page {
   QVBoxLayout* examples_;
   QWidget* begin_;
   std::vector<TurnView> turns_;
+  bool chosen_ = false;  // the model, by hand
 };
 
 }  // namespace lorikeet::ui

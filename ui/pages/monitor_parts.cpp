@@ -157,7 +157,7 @@ QWidget* MonitorPage::makeBelow() {
   column->addWidget(body_, 1);
   auto* log = new Card(tr("Events"));
   events_ = make_table(&vm_.eventsModel(), tr("Events"));
-  events_->setFixedHeight(units(21));
+  events_->setFixedHeight(units(26));
   events_->setColumnWidth(0, units(22));
   events_->setColumnWidth(1, units(14));
   events_->setColumnWidth(2, units(26));

@@ -94,7 +94,8 @@ void RunPanel::refresh() {
   const Field* format = find_field("quantization.format");
   const QString bits = format ? choice_text(*format, QString::fromStdString(vm_.config().quantization.format)) : QString();
   memory_->setVisible(p.bytes.total > 0);
-  memory_->setParts({{tr("Weights, %1").arg(bits), p.bytes.weights}, {tr("Adapter and gradients"), p.bytes.adapter},
+  const QString weights = p.expanded ? tr("Weights, %1 and as bf16 panels") : tr("Weights, %1");
+  memory_->setParts({{weights.arg(bits), p.bytes.weights}, {tr("Adapter and gradients"), p.bytes.adapter},
                      {tr("Optimizer"), p.bytes.optimizer}, {policy, p.bytes.activations}, {tr("Scratch"), p.bytes.scratch}},
                     p.bytes.total, p.available_bytes);
   const QString unknown = QStringLiteral("–");

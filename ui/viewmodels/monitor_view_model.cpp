@@ -70,6 +70,7 @@ MonitorViewModel::MonitorViewModel(Session& session, QueryRunner& queries, QObje
 void MonitorViewModel::clear() {
   metrics_.clear();
   events_.setRows({});
+  shown_events_.clear();
   evals_.clear();
   smoothed_.clear();
   ema_ = ema_weight_ = 0;
@@ -116,6 +117,15 @@ MonitorViewModel::History MonitorViewModel::readHistory(const std::string& folde
   return h;
 }
 
+/// What a run says beside its file, such as the checkpoint of a stop, stays on the page when the file is read again.
+void MonitorViewModel::addEventsHeardOf(History& h) const {
+  for (const auto& heard : shown_events_) {
+    const auto same = [&](const auto& e) { return e.first.step == heard.first.step && e.first.event == heard.first.event && e.first.text == heard.first.text; };
+    if (std::none_of(h.events.begin(), h.events.end(), same)) h.events.push_back(heard);
+  }
+  std::stable_sort(h.events.begin(), h.events.end(), [](const auto& a, const auto& b) { return a.first.step < b.first.step; });
+}
+
 void MonitorViewModel::takeHistory(History h, bool anew) {
   if (anew) {
     std::vector<StepReport> live;  // steps that came in while the file was read
@@ -123,6 +133,7 @@ void MonitorViewModel::takeHistory(History h, bool anew) {
     if (live_)
       for (const StepReport& s : metrics_.steps())
         if (s.step > last) live.push_back(s);
+    addEventsHeardOf(h);
     clear();
     h.steps.insert(h.steps.end(), live.begin(), live.end());
   }
@@ -192,6 +203,7 @@ void MonitorViewModel::smooth(const StepReport& s) {
 }
 
 void MonitorViewModel::addEvent(const RunEvent& event, double time) {
+  shown_events_.push_back({event, time});
   const QString clock = QDateTime::fromSecsSinceEpoch(qint64(time)).toString(QStringLiteral("HH:mm:ss"));
   events_.append({{clock, QString::number(event.step), QString::fromStdString(event.event), QString::fromStdString(event.text)},
                   {time, qlonglong(event.step)}, {}, {}});

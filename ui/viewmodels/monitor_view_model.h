@@ -67,6 +67,7 @@ class MonitorViewModel : public QObject {
   };
   static History readHistory(const std::string& folder, uint64_t from);
   void takeHistory(History history, bool anew);
+  void addEventsHeardOf(History& history) const;
   void addSteps(const std::vector<StepReport>& steps);
   void takeBackFrom(int64_t step);
   void smooth(const StepReport& step);
@@ -79,6 +80,7 @@ class MonitorViewModel : public QObject {
   QueryRunner& queries_;
   MetricsModel metrics_;
   RowsModel events_;
+  std::vector<std::pair<RunEvent, double>> shown_events_;
   std::vector<EvalReport> evals_;
   std::vector<double> smoothed_;
   QString folder_;

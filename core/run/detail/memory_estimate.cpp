@@ -1,6 +1,7 @@
 #include "core/run/detail/memory_estimate.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "core/models/activation_bytes.h"
 #include "core/ops/bf16_rows.h"
@@ -21,8 +22,8 @@ constexpr uint64_t kPanelBytes = 1 << 20, kSharedBytes = 8 << 20;
 constexpr uint64_t kAttentionBytes = 1 << 20;
 // Packed blocks of matrix products on a thread's stack (core/ops/gemm.cpp).
 constexpr uint64_t kGemmBytes = 400 << 10;
-// Code, libraries, locale, thread stacks: resident bytes of the program with an open model that has no tokenizer.
-constexpr uint64_t kProgramBytes = 17 << 20;
+// Code, libraries, locale, thread stacks: resident bytes of `lorikeet` with an open model that has no tokenizer.
+std::atomic<uint64_t> program_bytes{17 << 20};
 // A vocabulary entry with its maps and merges (7 MB for 49152 entries).
 constexpr uint64_t kTokenizerEntryBytes = 150;
 
@@ -133,7 +134,7 @@ PlanBytes estimate_memory(const MemoryQuestion& q) {
   b.activations = groups * activation_peak(q, ranks, rounded ? 0 : logits, trainable * kFloat);
   const auto scratch_of = [&](uint64_t n) { return rounded ? bf16_scratch(q, n, ranks) : f32_scratch(q, n, logits, rows); };
   // The threads of updates and evaluation have scratch beside that of the groups.
-  b.scratch = kProgramBytes + scratch_of(threads) + (groups > 1 ? groups * scratch_of((threads + groups - 1) / groups) : 0) +
+  b.scratch = program_bytes + scratch_of(threads) + (groups > 1 ? groups * scratch_of((threads + groups - 1) / groups) : 0) +
               static_cast<uint64_t>(q.model.tokenizer_size) * kTokenizerEntryBytes + q.data_bytes;
   b.total = b.weights + b.adapter + b.optimizer + b.activations + b.scratch;
   return b;
@@ -165,3 +166,5 @@ uint64_t checkpoint_bytes(int64_t trainable, uint64_t state_bytes) {
 }
 
 }  // namespace lorikeet::detail
+
+void lorikeet::set_program_bytes(uint64_t bytes) { detail::program_bytes = bytes; }

@@ -55,6 +55,17 @@ class PlannerTest : public QObject {
     QVERIFY2(after.seconds_measured, "the run left its speed for the next plan");
   }
 
+  void theProgramAroundTheRunIsCounted() {
+    constexpr uint64_t kHeadless = 17 << 20, kWindow = 86 << 20;
+    const uint64_t headless = plan_of(config_).bytes.total;
+    set_program_bytes(kWindow);
+    const PlanBytes bytes = plan_of(config_).bytes;
+    set_program_bytes(kHeadless);
+    QCOMPARE(bytes.total, headless + kWindow - kHeadless);
+    QCOMPARE(bytes.total, bytes.weights + bytes.adapter + bytes.optimizer + bytes.activations + bytes.scratch);
+    QCOMPARE(plan_of(config_).bytes.total, headless);
+  }
+
   void splitsAndDropsAsTheRunDoes_data() {
     QTest::addColumn<QString>("setting");
     for (const char* s : {"data.on_long=split", "data.on_long=drop", "data.on_long=truncate", "data.packing=false"}) QTest::newRow(s) << s;
