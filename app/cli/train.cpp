@@ -20,6 +20,8 @@ std::string plan_text(const Plan& p) {
   text += fmt::format("  {:<12} {:>8} of {} free: {}\n", "total", human_bytes(p.bytes.total), human_bytes(p.available_bytes), p.fits ? "fits" : "does not fit");
   text += fmt::format("steps {} ({} rows), checkpointing {}, time {}{}, disk {} of {} free\n", p.steps, p.rows, p.policy, human_seconds(p.seconds),
                       p.seconds_measured ? " (measured)" : " (estimated)", human_bytes(p.disk_bytes), human_bytes(p.disk_free_bytes));
+  if (p.probe.steps > 0)
+    text += fmt::format("{} trial steps: {:.0f} tokens/s, peak memory {} ({} planned)\n", p.probe.steps, p.probe.tokens_per_s, human_bytes(p.probe.peak_bytes), human_bytes(p.bytes.total));
   for (const auto& f : p.findings) text += fmt::format("{}: {}{}\n", f.severity, f.key.empty() ? "" : f.key + ": ", f.text);
   return text;
 }
@@ -79,16 +81,23 @@ int run_and_print(const Cli& cli, Job& job) {
 
 void add_plan(CLI::App& app, Cli& cli) {
   auto* c = app.add_subcommand("plan", "memory, time and disk of a run before it starts, by part");
-  c->footer("\nExamples:\n  lorikeet plan my-run.json\n  lorikeet plan --set data.train=my.jsonl --set adapter.rank=64 --json\n\nlorikeet train --help lists all settings.");
-  auto a = std::make_shared<ConfigArguments>();
-  a->add_to(*c);
+  c->footer("\nExamples:\n  lorikeet plan my-run.json\n  lorikeet plan --set data.train=my.jsonl --set adapter.rank=64 --probe --json\n\nlorikeet train --help lists all settings.");
+  struct Arguments { ConfigArguments config; bool probe = false; };
+  auto a = std::make_shared<Arguments>();
+  a->config.add_to(*c);
+  c->add_flag("--probe", a->probe, "make two steps for real, and say what they took");
   c->callback([&cli, a] {
     cli.action = [&cli, a] {
       std::vector<std::string> given;
-      const RunConfig config = a->resolve(cli, &given);
-      const Plan p = planned(config, given);
+      const RunConfig config = a->config.resolve(cli, &given);
+      Plan p = planned(config, given);
+      if (a->probe) {
+        const auto job = make_probe_job(config, given);
+        if (const int code = cli.run_job(*job); code != kExitDone) return code;
+        correct_plan(p, job->result());
+      }
       cli.print(plan_to_json(p), plan_text(p));
-      return kExitDone;
+      return static_cast<int>(kExitDone);
     };
   });
 }

@@ -64,6 +64,9 @@ struct Job {
 /// max_steps > 0 stops after that many more steps). `given`: dotted keys the user set.
 std::unique_ptr<Job> make_train_job(RunConfig config, std::vector<std::string> given, std::string out);
 std::unique_ptr<Job> make_resume_job(std::string run_folder, int64_t max_steps);
+/// Two steps of such a run of one micro-batch each, in a passing folder. The result is that of `probe` in Plan: see
+/// correct_plan() (plan.h).
+std::unique_ptr<Job> make_probe_job(RunConfig config, std::vector<std::string> given);
 /// Export of a run, checkpoint or adapter to a PEFT folder, re-opened and compared. `model`: the base, empty = the one the
 /// adapter names, else the default model.
 struct ExportRequest { std::string from, to = "peft", type, out; bool verify = true; std::string model; int threads = 0; };

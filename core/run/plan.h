@@ -21,6 +21,8 @@ struct Finding {
 };
 /// Memory. `optimizer` is 0 where its state is paged: then Plan::paged_bytes of disk hold it.
 struct PlanBytes { uint64_t weights = 0, adapter = 0, optimizer = 0, activations = 0, scratch = 0, total = 0; };
+/// What trial steps took: `tokens_per_s` and `step_ms` of the last one, the most resident bytes of the process.
+struct PlanProbe { int64_t steps = 0; double tokens_per_s = 0, step_ms = 0; uint64_t peak_bytes = 0; };
 struct Plan {
   PlanBytes bytes;                 // host memory on a CPU run
   uint64_t available_bytes = 0;
@@ -29,6 +31,8 @@ struct Plan {
   bool expanded = false;           // weights are kept as bf16 panels too: decoding them would be a large part of a step
   double seconds = 0;              // 0 = not known yet
   bool seconds_measured = false;
+  double timed_tokens = 0;         // what `seconds` are for: tokens of training, and those evaluated as a third
+  PlanProbe probe;                 // steps 0: none were made
   uint64_t disk_bytes = 0, disk_free_bytes = 0, download_bytes = 0;
   uint64_t paged_bytes = 0;         // of disk_bytes: the mapped file of a paged optimizer, gone after the run
   int64_t steps = 0, total_tokens = 0, target_tokens = 0, samples = 0, longest = 0, truncated = 0, rows = 0;
@@ -55,6 +59,8 @@ class Planner {
   struct State;
   std::unique_ptr<State> state_;
 };
+/// Takes the result of a probe job into a plan: its time, and whether it fits, are then what was measured.
+void correct_plan(Plan& plan, const Json& probe);
 /// What this program takes in memory without a run, for plans made from now on; at first what `lorikeet` takes. For the
 /// window, whose runs live in its process.
 void set_program_bytes(uint64_t bytes);

@@ -213,6 +213,18 @@ Plan Planner::plan(const RunConfig& given) const {
   return p;
 }
 
+namespace {
+
+/// Trial steps, or the speed of an earlier run.
+Json probe_to_json(const Plan& p) {
+  if (p.probe.steps > 0)
+    return {{"steps", p.probe.steps}, {"tokens_per_s", p.probe.tokens_per_s}, {"step_ms", p.probe.step_ms}, {"peak_bytes", p.probe.peak_bytes}};
+  if (p.seconds_measured && p.seconds > 0) return {{"tokens_per_s", p.timed_tokens / p.seconds}};
+  return nullptr;
+}
+
+}  // namespace
+
 Json plan_to_json(const Plan& p) {
   Json findings = Json::array();
   for (const Finding& f : p.findings) {
@@ -232,7 +244,7 @@ Json plan_to_json(const Plan& p) {
           {"disk_free_bytes", p.disk_free_bytes},
           {"paged_bytes", p.paged_bytes},
           {"download_bytes", p.download_bytes},
-          {"probe", p.seconds_measured && p.seconds > 0 ? Json{{"tokens_per_s", static_cast<double>(p.total_tokens) / p.seconds}} : Json()},
+          {"probe", probe_to_json(p)},
           {"steps", p.steps},
           {"rows", p.rows},
           {"fill", p.fill},

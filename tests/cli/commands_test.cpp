@@ -217,6 +217,31 @@ class CommandsTest : public QObject {
     const ProgramResult rank = lorikeet_run(contradicting);
     QVERIFY2(rank.code == 2 && rank.err.find("adapter.from") != std::string::npos, rank.err.c_str());
   }
+  void trialStepsCorrectThePlan() {
+    const auto probes = [] {
+      size_t n = 0;
+      for (const auto& entry : fs::directory_iterator(fs::temp_directory_path())) n += entry.path().filename().string().starts_with("lorikeet-probe-");
+      return n;
+    };
+    const size_t before = probes();
+    std::vector<std::string> arguments = {"plan", "--json", "--set", "model.path=" + model_, "--set", "data.train=" + data_, "--set", "training.seed=5"};
+    const Json plain = parse_json(lorikeet_run(arguments).out, "stdout");
+    QVERIFY(plain["probe"].is_null() || !plain["probe"].contains("peak_bytes"));
+    arguments.push_back("--probe");
+    const ProgramResult r = lorikeet_run(arguments);
+    QVERIFY2(r.code == 0, r.err.c_str());
+    const Json plan = parse_json(r.out, "stdout");
+    QCOMPARE(plan["probe"]["steps"].get<int>(), 2);
+    QVERIFY(plan["probe"]["tokens_per_s"].get<double>() > 0 && plan["probe"]["step_ms"].get<double>() > 0);
+    const double planned = plan["bytes"]["total"].get<double>(), peak = plan["probe"]["peak_bytes"].get<double>();
+    QVERIFY2(peak > 0.5 * planned && peak < 2 * planned, r.out.c_str());
+    QVERIFY(plan["seconds_measured"].get<bool>() && plan["seconds"].get<double>() > 0 && plan["fits"].get<bool>());
+    QCOMPARE(plan["steps"], plain["steps"]);  // of the run, not of the trial
+    QCOMPARE(probes(), before);
+    arguments.insert(arguments.end(), {"--set", "adapter.target_modules=no_such_proj"});
+    QCOMPARE(lorikeet_run(arguments).code, 2);
+    QCOMPARE(probes(), before);
+  }
   void aRunNameIsOneFolder() {
     for (const std::string& name : {std::string("../evil"), std::string(".."), std::string("a/b"), std::string(300, 'n'), std::string("a\nb")}) {
       auto arguments = training("");

@@ -65,6 +65,7 @@ void add_time(Plan& p, const RunConfig& c, const ModelFacts& model, const BatchF
   const int64_t every = c.training.eval_every > 0 ? c.training.eval_every : std::max<int64_t>(1, (b.steps + 9) / 10);
   const double evaluations = static_cast<double>(b.steps / every + (b.steps % every != 0));
   const double work = static_cast<double>(b.total_tokens) + evaluations * static_cast<double>(b.eval_tokens) / 3;
+  p.timed_tokens = work;
   p.seconds = rate > 0 ? work / rate : 0;
 }
 
