@@ -1,7 +1,6 @@
 /// Tape wrappers around the ops. Gradient buffers are reused in place wherever the incoming one is ours alone.
 #include "core/nn/layers.h"
 
-#include "core/ops/elementwise.h"
 #include "core/ops/embedding.h"
 #include "core/ops/rms_norm.h"
 #include "core/ops/rope.h"
@@ -127,19 +126,6 @@ Var made_by_swiglu(Tape& tape, const Var& gate, const Var& up, const Tensor& y, 
     t.accumulate(gate, d_gate);
     t.accumulate(up, d_up);
   });
-  return out;
-}
-
-Var residual_add(Tape& tape, const Var& x, const Var& delta) {
-  Tensor y = delta->value;
-  add(tape.context(), x->value, delta->value, y);
-  Var out = tape.make(y, {x, delta});
-  tape.record(out, [out, x, delta](Tape& t) {
-    const bool both = x->needs_grad && delta->needs_grad;
-    t.accumulate(x, out->grad, both || out->grad_shared);
-    t.accumulate(delta, out->grad, both || out->grad_shared);
-  });
-  Tape::forget(delta);
   return out;
 }
 

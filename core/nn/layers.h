@@ -19,8 +19,7 @@ struct RowsAs {
 /// Keeps x [T, C] and one value a row. `weight` has the type of x; the gradient too.
 Var rms_norm(Tape& tape, const Var& x, const Tensor& weight, double eps, RowsAs rows);
 /// Rotates x's own storage, so x must have no other reader; when `rows` is bf16 the result, and the gradient of x, are rounded
-/// copies. Keeps nothing but
-/// the shared positions and table.
+/// copies. Keeps nothing but the shared positions and table.
 Var rope(Tape& tape, const Var& x, const Tensor& positions, const Tensor& cos_sin, int64_t head_dim, DType rows);
 /// Keeps q, k, v, o and one value per row and head.
 Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, const Tensor& document_starts, AttentionShape shape);
@@ -28,7 +27,5 @@ Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, const Tensor
 Var swiglu(Tape& tape, const Var& gate, const Var& up, GateActivation activation = GateActivation::silu, bool remake = false);
 /// The same when its result is there already.
 Var made_by_swiglu(Tape& tape, const Var& gate, const Var& up, const Tensor& y, GateActivation activation, bool remake);
-/// x + delta, written into delta's storage, so delta must have no other reader. Keeps nothing.
-Var residual_add(Tape& tape, const Var& x, const Var& delta);
 
 }  // namespace lorikeet
