@@ -1,13 +1,17 @@
-// The list of CUDA twins. To add one: write cuda/ops/<op>.cu with its header, add one line below.
-#include "core/ops/rms_norm.h"
+// The list of CUDA twins. To add one: write cuda/ops/<op>.cu, declare it in cuda/ops/twins.h, add one line below.
 #include "cuda/backend.h"
-#include "cuda/ops/rms_norm.h"
+
+#include "core/tensor/device_memory.h"
+#include "cuda/ops/twins.h"
+#include "cuda/runtime/memory.h"
 
 namespace lorikeet {
 
 void register_cuda_kernels() {
-  rms_norm_slot().set(DeviceType::cuda, &cuda::rms_norm);
-  rms_norm_backward_slot().set(DeviceType::cuda, &cuda::rms_norm_backward);
+  constexpr DeviceType gpu = DeviceType::cuda;
+  set_device_memory(gpu, &cuda::memory_functions());
+  rms_norm_slot().set(gpu, &cuda::rms_norm);
+  rms_norm_backward_slot().set(gpu, &cuda::rms_norm_backward);
 }
 
 }  // namespace lorikeet

@@ -28,6 +28,13 @@ struct Bf16Panels {
 };
 enum class PanelColumns { rows, columns };  // what of the weight becomes the columns of the panels
 
+/// A weight's bytes as files store them, rows one after the other without gaps (ggml type ids: core/quant/weight_format.h).
+struct StoredForm {
+  int ggml_type = -1;
+  const void* data = nullptr;
+  uint64_t bytes = 0;
+};
+
 class FrozenWeight {
  public:
   virtual ~FrozenWeight() = default;
@@ -40,6 +47,8 @@ class FrozenWeight {
   /// Decodes rows [row, row + count) to f32, row-major, `out_stride` elements between rows. Thread-safe, allocates
   /// nothing. Rounding is exactly the format's: f32 arithmetic in the order its reference uses.
   virtual void decode_rows(int64_t row, int64_t count, float* out, int64_t out_stride) const = 0;
+  /// Where the weight is blocks of a stored type (plain numbers too): those, for a device that decodes them itself; else type -1.
+  virtual StoredForm stored_form() const { return {}; }
   /// Non-null when the rows are plain contiguous f32 and need no decoding.
   virtual const float* plain_f32() const { return nullptr; }
   /// Multiplies rows [row, row + count) straight from their stored form, without a decoded copy in memory; false when

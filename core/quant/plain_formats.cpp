@@ -23,6 +23,7 @@ class PlainWeight final : public FrozenWeight {
       : FrozenWeight(rows, columns), format_(format), values_(std::move(values)), kernel_(kernel) {}
   std::string_view format() const override { return format_; }
   uint64_t bytes() const override { return values_.bytes(); }
+  StoredForm stored_form() const override { return {kernel_, values_.raw(), values_.bytes()}; }
   const float* plain_f32() const override { return values_.dtype() == DType::f32 ? values_.data<float>() : nullptr; }
   void decode_rows(int64_t row, int64_t count, float* out, int64_t out_stride) const override {
     const auto decode = decode_kernels(cpu_level()).stored[kernel_];

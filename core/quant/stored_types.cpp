@@ -74,6 +74,7 @@ class StoredWeight final : public FrozenWeight {
         row_bytes_(columns / type.block_elements * type.block_bytes) {}
   std::string_view format() const override { return type_.name; }
   uint64_t bytes() const override { return bytes_.size(); }
+  StoredForm stored_form() const override { return {type_.ggml_type, bytes_.data(), bytes_.size()}; }
   const float* plain_f32() const override {
     const bool aligned = reinterpret_cast<uintptr_t>(bytes_.data()) % alignof(float) == 0;
     return type_.ggml_type == kGgmlF32 && aligned ? reinterpret_cast<const float*>(bytes_.data()) : nullptr;

@@ -1,6 +1,7 @@
 #include "core/tensor/context.h"
 
 #include "core/base/error.h"
+#include "core/tensor/device_memory.h"
 #include "core/tensor/host_arena.h"
 
 namespace lorikeet {
@@ -16,7 +17,7 @@ void* Context::scratch(int thread, int slot, size_t bytes) {
   if (b.bytes < bytes) {
     b.memory.reset();  // first give back, then ask: the two never stand side by side
     b.bytes = 0;
-    b.memory = arena_allocate(bytes);
+    b.memory = device_ == DeviceType::cpu ? arena_allocate(bytes) : device_memory(device_).allocate(bytes);
     b.bytes = bytes;
   }
   return b.memory.get();

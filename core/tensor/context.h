@@ -22,16 +22,15 @@ class Context {
   /// What matrix products compute in; f32 unless set.
   void set_compute(ComputeType compute) { compute_ = compute; }
   CpuUnit unit() const { return {level_, compute_}; }
-  /// Scratch of at least `bytes` for a thread of the pool, kept between calls and reused; valid until the next call
+  /// A tensor on the context's device, contents undefined.
+  Tensor empty(Shape shape, DType dtype = DType::f32) const { return Tensor::empty(std::move(shape), dtype, device_); }
+  /// Scratch, on the context's device, of at least `bytes` for a thread of the pool, kept between calls and reused; valid until the next call
   /// with the same thread and slot. 64-byte aligned. Slots let one kernel hold several buffers.
   void* scratch(int thread, int slot, size_t bytes);
   /// Scratch shared by all threads of one op.
   void* shared_scratch(int slot, size_t bytes) { return scratch(-1, slot, bytes); }
   size_t scratch_bytes() const;
   void release_scratch();
-  /// CUDA stream handle or null; owned by the backend.
-  void* stream = nullptr;
-
  private:
   struct Buffer { std::shared_ptr<void> memory; size_t bytes = 0; };
   std::unique_ptr<ThreadPool> pool_;

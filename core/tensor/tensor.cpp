@@ -7,6 +7,7 @@
 
 #include "core/base/checked.h"
 #include "core/base/error.h"
+#include "core/tensor/device_memory.h"
 #include "core/tensor/host_arena.h"
 
 namespace lorikeet {
@@ -41,6 +42,14 @@ void store(void* base, DType dtype, int64_t index, double v) {
   }
 }
 
+void copy_bytes(DeviceType to_device, void* to, DeviceType from_device, const void* from, size_t bytes) {
+  if (bytes == 0) return;
+  if (to_device == from_device && to_device == DeviceType::cpu) std::memcpy(to, from, bytes);
+  else if (to_device == from_device) device_memory(to_device).copy(to, from, bytes);
+  else if (from_device == DeviceType::cpu) device_memory(to_device).from_host(to, from, bytes);
+  else device_memory(from_device).to_host(to, from, bytes);
+}
+
 }  // namespace
 
 std::string to_string(const Shape& shape) {
@@ -55,7 +64,7 @@ int64_t element_count(const Shape& shape) {
   return n;
 }
 
-Tensor Tensor::empty(Shape shape, DType dtype) {
+Tensor Tensor::empty(Shape shape, DType dtype, DeviceType device) {
   Tensor t;
   auto bytes = std::optional<uint64_t>(dtype_bytes(dtype));
   for (const int64_t d : shape) {
@@ -66,15 +75,18 @@ Tensor Tensor::empty(Shape shape, DType dtype) {
   t.shape_ = std::move(shape);
   t.dtype_ = dtype;
   t.row_stride_ = t.width();
-  auto memory = arena_allocate(std::max<size_t>(1, t.bytes()));
+  t.device_ = device;
+  const size_t wanted = std::max<size_t>(1, t.bytes());
+  auto memory = device == DeviceType::cpu ? arena_allocate(wanted) : device_memory(device).allocate(wanted);
   t.data_ = memory.get();
   t.storage_ = std::move(memory);
   return t;
 }
 
-Tensor Tensor::zeros(Shape shape, DType dtype) {
-  Tensor t = empty(std::move(shape), dtype);
-  std::memset(t.data_, 0, t.bytes());
+Tensor Tensor::zeros(Shape shape, DType dtype, DeviceType device) {
+  Tensor t = empty(std::move(shape), dtype, device);
+  if (device == DeviceType::cpu) std::memset(t.data_, 0, t.bytes());
+  else device_memory(device).zero(t.data_, t.bytes());
   return t;
 }
 
@@ -87,8 +99,9 @@ Tensor Tensor::from(const std::vector<T>& values, Shape shape) {
   return t;
 }
 
-Tensor Tensor::borrow(const void* data, Shape shape, DType dtype, std::shared_ptr<const void> owner) {
+Tensor Tensor::borrow(const void* data, Shape shape, DType dtype, std::shared_ptr<const void> owner, DeviceType device) {
   Tensor t;
+  t.device_ = device;
   t.shape_ = std::move(shape);
   t.dtype_ = dtype;
   t.row_stride_ = t.width();
@@ -130,27 +143,37 @@ void Tensor::copy_from(const Tensor& other) {
   if (other.shape_ != shape_) throw ShapeError("copy: " + to_string(other.shape_) + " into " + to_string(shape_));
   if (other.dtype_ != dtype_) throw DTypeError(fmt::format("copy: {} into {}", dtype_name(other.dtype_), dtype_name(dtype_)));
   const size_t row_bytes = static_cast<size_t>(width()) * dtype_bytes(dtype_);
-  if (contiguous() && other.contiguous()) {
-    std::memcpy(data_, other.data_, bytes());
-    return;
-  }
+  if (contiguous() && other.contiguous()) return copy_bytes(device_, data_, other.device_, other.data_, bytes());
   for (int64_t r = 0; r < rows(); ++r)
-    std::memcpy(static_cast<char*>(data_) + static_cast<size_t>(r * row_stride_) * dtype_bytes(dtype_),
-                static_cast<const char*>(other.data_) + static_cast<size_t>(r * other.row_stride_) * dtype_bytes(dtype_), row_bytes);
+    copy_bytes(device_, static_cast<char*>(data_) + static_cast<size_t>(r * row_stride_) * dtype_bytes(dtype_), other.device_,
+               static_cast<const char*>(other.data_) + static_cast<size_t>(r * other.row_stride_) * dtype_bytes(dtype_), row_bytes);
+}
+
+Tensor Tensor::on(DeviceType device) const {
+  if (device == device_) return *this;
+  Tensor t = empty(shape_, dtype_, device);
+  t.copy_from(*this);
+  return t;
 }
 
 Tensor Tensor::clone() const {
-  Tensor t = empty(shape_, dtype_);
+  Tensor t = empty(shape_, dtype_, device_);
   t.copy_from(*this);
   return t;
 }
 
 void Tensor::fill(double value) {
+  if (device_ != DeviceType::cpu) {
+    Tensor host = empty(shape_, dtype_);
+    host.fill(value);
+    return copy_from(host);
+  }
   for (int64_t r = 0; r < rows(); ++r)
     for (int64_t c = 0; c < width(); ++c) store(data_, dtype_, r * row_stride_ + c, value);
 }
 
 Tensor Tensor::to(DType dtype) const {
+  if (device_ != DeviceType::cpu) return on(DeviceType::cpu).to(dtype).on(device_);
   Tensor t = empty(shape_, dtype);
   for (int64_t r = 0; r < rows(); ++r)
     for (int64_t c = 0; c < width(); ++c) store(t.data_, dtype, r * t.row_stride_ + c, read(*this, r, c));
@@ -159,6 +182,7 @@ Tensor Tensor::to(DType dtype) const {
 
 template <class T>
 std::vector<T> Tensor::to_vector() const {
+  if (device_ != DeviceType::cpu) return on(DeviceType::cpu).to_vector<T>();
   std::vector<T> out;
   out.reserve(static_cast<size_t>(size()));
   for (int64_t r = 0; r < rows(); ++r)

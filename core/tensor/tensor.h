@@ -1,5 +1,6 @@
 /// Tensor: dtype, shape, row stride, device, shared storage. No lazy graph. Copying a Tensor shares its storage.
 /// Layout: the last axis is contiguous; a 2-D view may have a row stride larger than its width.
+/// Pointers into a tensor on a device are addresses there, not for the host to read; fill(), to() and to_vector() go by way of the host.
 #pragma once
 #include <cassert>
 #include <cstdint>
@@ -20,13 +21,14 @@ int64_t element_count(const Shape& shape);
 class Tensor {
  public:
   Tensor() = default;
-  /// Storage from the host arena (host_arena.h), contents undefined (NaN-filled when LORIKEET_SANITIZED).
-  static Tensor empty(Shape shape, DType dtype = DType::f32);
-  static Tensor zeros(Shape shape, DType dtype = DType::f32);
+  /// Storage from the host arena (host_arena.h) or from a device (device_memory.h), contents undefined (NaN-filled when
+  /// LORIKEET_SANITIZED).
+  static Tensor empty(Shape shape, DType dtype = DType::f32, DeviceType device = DeviceType::cpu);
+  static Tensor zeros(Shape shape, DType dtype = DType::f32, DeviceType device = DeviceType::cpu);
   template <class T> static Tensor from(const std::vector<T>& values, Shape shape);
   /// Wraps memory owned by `owner` (for example a mapped file); the tensor must only be read unless
   /// that memory may be written.
-  static Tensor borrow(const void* data, Shape shape, DType dtype, std::shared_ptr<const void> owner);
+  static Tensor borrow(const void* data, Shape shape, DType dtype, std::shared_ptr<const void> owner, DeviceType device = DeviceType::cpu);
 
   bool defined() const { return static_cast<bool>(storage_) || data_ != nullptr; }
   DType dtype() const { return dtype_; }
@@ -60,7 +62,10 @@ class Tensor {
   Tensor reshaped(Shape shape) const;
   Tensor clone() const;
   void fill(double value);
+  /// Between any two devices, row by row where one of the two is not contiguous.
   void copy_from(const Tensor& other);
+  /// This tensor if it lies on `device`, else a contiguous copy there.
+  Tensor on(DeviceType device) const;
   /// New contiguous tensor of another dtype (any float dtype to any float dtype).
   Tensor to(DType dtype) const;
   template <class T> std::vector<T> to_vector() const;

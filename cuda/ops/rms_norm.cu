@@ -7,13 +7,9 @@
 // Each element is read for the last time by the thread that writes it, after the row's sum is complete: y may be x and
 // dx may be dy. Sums are f32 for f32 and f64 for f64, in a fixed order: the result is deterministic.
 // Rows and their strides are 64-bit; a row may have up to 2^31 - 1 elements.
-#include "cuda/ops/rms_norm.h"
-
-#include <algorithm>
-
 #include "core/base/error.h"
 #include "cuda/device/reduce.cuh"
-#include "cuda/runtime/check.h"
+#include "cuda/ops/twins.h"
 
 namespace lorikeet::cuda {
 namespace {
@@ -24,79 +20,73 @@ constexpr int64_t kLargestGrid = 1 << 16;  // more rows than this share blocks
 __device__ inline float inverse_root(float v) { return 1.0f / sqrtf(v); }
 __device__ inline double inverse_root(double v) { return 1.0 / sqrt(v); }
 
-template <class T>
-__global__ void rms_norm_kernel(const T* x, int64_t x_stride, const T* weight, T* y, int64_t y_stride, T* rstd,
-                                int64_t rows, int width, T eps) {
-  __shared__ T shared[kThreads / kWarpThreads];
+template <class T, class Y>
+__global__ void rms_norm_kernel(const T* x, int64_t x_stride, const T* weight, Y* y, int64_t y_stride, T* rstd, int64_t rows, int width, T eps) {
+  SharedMemory memory;
+  const Shared<T> shared = memory.take<T>(kThreads / kWarpThreads);
+  const int first = static_cast<int>(threadIdx.x);
   for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
     const T* in = x + row * x_stride;
-    T* out = y + row * y_stride;
+    Y* out = y + row * y_stride;
     T sum = 0;
-    for (int c = threadIdx.x; c < width; c += kThreads) sum += in[c] * in[c];
+    for (int c = first; c < width; c += kThreads) sum += in[c] * in[c];
     sum = block_sum<kThreads>(sum, shared);
     const T scale = inverse_root(sum / static_cast<T>(width) + eps);
-    for (int c = threadIdx.x; c < width; c += kThreads) out[c] = in[c] * scale * weight[c];
-    if (rstd && threadIdx.x == 0) rstd[row] = scale;
+    for (int c = first; c < width; c += kThreads) out[c] = rounded<Y>(in[c] * scale * weight[c]);
+    if (rstd && first == 0) rstd[row] = scale;
   }
 }
 
 template <class T>
-__global__ void rms_norm_backward_kernel(const T* dy, int64_t dy_stride, const T* x, int64_t x_stride, const T* weight,
-                                         const T* rstd, T* dx, int64_t dx_stride, int64_t rows, int width,
-                                         bool accumulate) {
-  __shared__ T shared[kThreads / kWarpThreads];
+__global__ void rms_norm_backward_kernel(const T* dy, int64_t dy_stride, const T* x, int64_t x_stride, const T* weight, const T* rstd, T* dx, int64_t dx_stride,
+                                         int64_t rows, int width, bool accumulate) {
+  SharedMemory memory;
+  const Shared<T> shared = memory.take<T>(kThreads / kWarpThreads);
+  const int first = static_cast<int>(threadIdx.x);
   for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
     const T *gradient = dy + row * dy_stride, *in = x + row * x_stride;
     T* out = dx + row * dx_stride;
     T sum = 0;
-    for (int c = threadIdx.x; c < width; c += kThreads) sum += gradient[c] * weight[c] * in[c];
+    for (int c = first; c < width; c += kThreads) sum += gradient[c] * weight[c] * in[c];
     sum = block_sum<kThreads>(sum, shared);
     const T scale = rstd[row], pull = scale * scale * (sum / static_cast<T>(width));
-    for (int c = threadIdx.x; c < width; c += kThreads)
-      out[c] = (accumulate ? out[c] : T(0)) + scale * (gradient[c] * weight[c] - in[c] * pull);
+    for (int c = first; c < width; c += kThreads) out[c] = (accumulate ? out[c] : T(0)) + scale * (gradient[c] * weight[c] - in[c] * pull);
   }
 }
-
-unsigned grid_of(int64_t rows) { return static_cast<unsigned>(std::min(rows, kLargestGrid)); }
 
 int width_of(const Tensor& x) {
   if (x.width() > INT32_MAX) throw UnsupportedError("rms_norm: rows of " + std::to_string(x.width()) + " elements on cuda");
   return static_cast<int>(x.width());
 }
 
-template <class T>
-void launch(Context& cx, const RmsNormArgs& a) {
+template <class T, class Y>
+void run(const RmsNormArgs& a) {
   const int64_t rows = a.x.rows();
-  const int width = width_of(a.x);
-  T* rstd = a.rstd ? a.rstd->data<T>() : nullptr;
-  rms_norm_kernel<T><<<grid_of(rows), kThreads, 0, static_cast<cudaStream_t>(cx.stream)>>>(
-      a.x.data<T>(), a.x.row_stride(), a.weight.data<T>(), a.y.data<T>(), a.y.row_stride(), rstd, rows, width,
-      static_cast<T>(a.eps));
-  LORIKEET_CUDA(cudaGetLastError());
+  launch("rms_norm", &rms_norm_kernel<T, Y>, {blocks_for(rows, 1, kLargestGrid)}, kThreads, SharedSize().take<T>(kThreads / kWarpThreads).bytes, a.x.data<T>(),
+         a.x.row_stride(), a.weight.data<T>(), static_cast<Y*>(a.y.raw()), a.y.row_stride(), a.rstd ? a.rstd->data<T>() : nullptr, rows, width_of(a.x), static_cast<T>(a.eps));
 }
 
 template <class T>
-void launch_backward(Context& cx, const RmsNormBackwardArgs& a) {
+void run(const RmsNormBackwardArgs& a) {
   const int64_t rows = a.x.rows();
-  const int width = width_of(a.x);
-  rms_norm_backward_kernel<T><<<grid_of(rows), kThreads, 0, static_cast<cudaStream_t>(cx.stream)>>>(
-      a.dy.data<T>(), a.dy.row_stride(), a.x.data<T>(), a.x.row_stride(), a.weight.data<T>(), a.rstd.data<T>(),
-      a.dx.data<T>(), a.dx.row_stride(), rows, width, a.accumulate);
-  LORIKEET_CUDA(cudaGetLastError());
+  launch("rms_norm_backward", &rms_norm_backward_kernel<T>, {blocks_for(rows, 1, kLargestGrid)}, kThreads, SharedSize().take<T>(kThreads / kWarpThreads).bytes,
+         a.dy.data<T>(), a.dy.row_stride(), a.x.data<T>(), a.x.row_stride(), a.weight.data<T>(), a.rstd.data<T>(), a.dx.data<T>(), a.dx.row_stride(), rows,
+         width_of(a.x), a.accumulate);
 }
 
 }  // namespace
 
-void rms_norm(Context& cx, const RmsNormArgs& a) {
+void rms_norm(Context&, const RmsNormArgs& a) {
   if (a.x.size() == 0) return;
-  if (a.x.dtype() == DType::f64) launch<double>(cx, a);
-  else launch<float>(cx, a);
+  if (a.x.dtype() == DType::f64) run<double, double>(a);
+  else if (a.y.dtype() == DType::bf16) run<float, Bf16>(a);
+  else run<float, float>(a);
 }
 
-void rms_norm_backward(Context& cx, const RmsNormBackwardArgs& a) {
+void rms_norm_backward(Context&, const RmsNormBackwardArgs& a) {
   if (a.x.size() == 0) return;
-  if (a.x.dtype() == DType::f64) launch_backward<double>(cx, a);
-  else launch_backward<float>(cx, a);
+  if (a.x.dtype() == DType::f64) run<double>(a);
+  else run<float>(a);
 }
 
 }  // namespace lorikeet::cuda

@@ -18,6 +18,11 @@ struct CudaError : Error {
 /// Throws CudaError, or OutOfMemoryError when the device ran out of memory (`asked` bytes; 0 when unknown).
 [[noreturn]] void throw_cuda_error(cudaError_t code, const char* call, const char* file, int line, uint64_t asked = 0);
 
+/// After the start of a kernel: throws CudaError naming it.
+inline void check_launch(const char* kernel) {
+  if (const cudaError_t code = cudaGetLastError(); code != cudaSuccess) throw_cuda_error(code, kernel, "kernel", 0);
+}
+
 }  // namespace lorikeet::cuda
 
 #define LORIKEET_CUDA(call)                                                                         \

@@ -15,6 +15,11 @@ Stream::~Stream() {
   if (handle_) cudaStreamDestroy(static_cast<cudaStream_t>(handle_));
 }
 
+void* job_stream() {
+  static Stream* stream = new Stream;  // never destroyed: the driver may be gone by then
+  return stream->handle();
+}
+
 void Stream::synchronize() const { LORIKEET_CUDA(cudaStreamSynchronize(static_cast<cudaStream_t>(handle_))); }
 
 }  // namespace lorikeet::cuda

@@ -1,9 +1,10 @@
-/// A queue of GPU work, owned by exactly one object; its handle goes into Context::stream.
+/// Streams, and the one all work of a job is ordered in.
 #pragma once
 #include <utility>
 
 namespace lorikeet::cuda {
 
+/// A queue of GPU work, owned by exactly one object.
 class Stream {
  public:
   /// Throws CudaError.
@@ -23,5 +24,9 @@ class Stream {
  private:
   void* handle_ = nullptr;  // cudaStream_t
 };
+
+/// The stream (cudaStream_t) of kernels, products and copies, made at the first call. Because there is one, memory that is
+/// given back may be handed out again at once.
+void* job_stream();
 
 }  // namespace lorikeet::cuda

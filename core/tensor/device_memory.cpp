@@ -1,0 +1,22 @@
+#include "core/tensor/device_memory.h"
+
+#include <array>
+#include <string>
+
+#include "core/base/error.h"
+
+namespace lorikeet {
+namespace {
+
+std::array<const DeviceMemory*, kDeviceTypes> registered{};
+
+}  // namespace
+
+void set_device_memory(DeviceType device, const DeviceMemory* memory) { registered[static_cast<size_t>(device)] = memory; }
+
+const DeviceMemory& device_memory(DeviceType device) {
+  if (const DeviceMemory* memory = registered[static_cast<size_t>(device)]) return *memory;
+  throw UnsupportedError("there is no memory of device " + std::string(device_name(device)) + ": no such device was found, or this build has no backend for it");
+}
+
+}  // namespace lorikeet

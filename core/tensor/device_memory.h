@@ -1,0 +1,26 @@
+/// Memory of devices other than the host, as tensors see it: a backend registers its functions here when it is there, and
+/// Tensor asks them. Work on a device is in order: what is copied back was computed before.
+#pragma once
+#include <cstddef>
+#include <memory>
+
+#include "core/tensor/dtype.h"
+
+namespace lorikeet {
+
+struct DeviceMemory {
+  /// Contents undefined, 256-byte aligned. Throws OutOfMemoryError(asked, free).
+  std::shared_ptr<void> (*allocate)(size_t bytes);
+  /// Copies that have been made, or read their source, when they return.
+  void (*from_host)(void* device, const void* host, size_t bytes);
+  void (*to_host)(void* host, const void* device, size_t bytes);
+  /// In order with the device's other work; the ranges do not overlap.
+  void (*copy)(void* to, const void* from, size_t bytes);
+  void (*zero)(void* data, size_t bytes);
+};
+/// Null takes a device's memory away. Before any thread starts.
+void set_device_memory(DeviceType device, const DeviceMemory* memory);
+/// Throws UnsupportedError when nothing is registered for the device; not for the host.
+const DeviceMemory& device_memory(DeviceType device);
+
+}  // namespace lorikeet

@@ -1,0 +1,62 @@
+/// 16-bit numbers in kernels and conversions between the types of tensors. Rounding is to nearest even everywhere, NaN
+/// stays NaN: the same bits as core/tensor/dtype.h.
+#pragma once
+#include <cstdint>
+#if defined(__CUDACC__)
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#else
+#include "cuda/emulation/kernel_shim.h"
+#endif
+
+namespace lorikeet::cuda {
+
+struct Bf16 {
+  uint16_t bits;
+};
+struct Half {
+  uint16_t bits;
+};
+
+__device__ inline float f32(float v) { return v; }
+__device__ inline float f32(Bf16 v) { return __uint_as_float(static_cast<unsigned>(v.bits) << 16); }
+__device__ inline double f64(double v) { return v; }
+
+__device__ inline Bf16 bf16(float v) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  return {__bfloat16_as_ushort(__float2bfloat16_rn(v))};
+#else
+  const unsigned bits = __float_as_uint(v);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return {static_cast<uint16_t>(bits >> 16 | 0x40u)};
+  return {static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16)};
+#endif
+}
+/// Two numbers in one word, the first in its lower half.
+__device__ inline uint32_t bf16_pair(float low, float high) { return static_cast<uint32_t>(bf16(low).bits) | static_cast<uint32_t>(bf16(high).bits) << 16; }
+__device__ inline float low_f32(uint32_t pair) { return __uint_as_float(pair << 16); }
+__device__ inline float high_f32(uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); }
+
+__device__ inline float f32(Half v) {
+#if defined(__CUDA_ARCH__)
+  return __half2float(__ushort_as_half(v.bits));
+#else
+  const unsigned sign = (v.bits & 0x8000u) << 16, exponent = v.bits >> 10 & 31u, fraction = v.bits & 0x3ffu;
+  if (exponent == 31) return __uint_as_float(sign | 0x7f800000u | fraction << 13);
+  if (exponent != 0) return __uint_as_float(sign | (exponent + 112) << 23 | fraction << 13);
+  const float small = static_cast<float>(fraction) * 5.9604644775390625e-8f;  // 2^-24
+  return sign ? -small : small;
+#endif
+}
+
+/// A sum's type: f32, and f64 for f64.
+template <class T> struct SumOf { using type = float; };
+template <> struct SumOf<double> { using type = double; };
+template <class T> using Sum = typename SumOf<T>::type;
+
+__device__ inline float widened(float v) { return v; }
+__device__ inline float widened(Bf16 v) { return f32(v); }
+__device__ inline double widened(double v) { return v; }
+template <class T> __device__ inline T rounded(Sum<T> v) { return v; }
+template <> __device__ inline Bf16 rounded<Bf16>(float v) { return bf16(v); }
+
+}  // namespace lorikeet::cuda

@@ -1,0 +1,93 @@
+// The runtime's twins in the emulation: memory, copies and products on the host, one card that says it is emulated.
+#include <cstring>
+#include <vector>
+
+#include "cuda/backend.h"
+#include "cuda/device/number.cuh"
+#include "cuda/emulation/device_space.h"
+#include "cuda/runtime/matmul.h"
+#include "cuda/runtime/memory.h"
+
+namespace lorikeet {
+
+GpuList list_gpus() {
+  GpuList list;
+  GpuInfo g;
+  g.name = "emulated";
+  g.major = 8;
+  g.total_bytes = uint64_t{256} << 20;
+  g.multiprocessors = 1;
+  g.usable = true;
+  list.gpus.push_back(g);
+  list.driver = list.runtime = "emulated";
+  return list;
+}
+uint64_t free_gpu_bytes(int) { return (uint64_t{256} << 20) - cuda::emulation::device_bytes_in_use(); }
+
+namespace cuda {
+namespace {
+
+using emulation::allocate_device;
+using emulation::DeviceAccess;
+
+uint64_t peak = 0;
+
+std::shared_ptr<void> allocate(size_t bytes) {
+  auto memory = allocate_device(bytes);
+  peak = std::max(peak, emulation::device_bytes_in_use());
+  return memory;
+}
+void copy(void* to, const void* from, size_t bytes) {
+  const DeviceAccess access;
+  std::memcpy(to, from, bytes);
+}
+void zero(void* data, size_t bytes) {
+  const DeviceAccess access;
+  std::memset(data, 0, bytes);
+}
+
+double number(const void* data, DType type, int64_t at) {
+  return type == DType::f32 ? static_cast<const float*>(data)[at] : f32(static_cast<const Bf16*>(data)[at]);
+}
+void set(void* data, DType type, int64_t at, float v) {
+  if (type == DType::f32) static_cast<float*>(data)[at] = v;
+  else static_cast<Bf16*>(data)[at] = bf16(v);
+}
+/// [rows, columns] as f64, whichever way it lies.
+std::vector<double> operand(const void* data, DType type, int64_t stride, bool turned, int64_t rows, int64_t columns) {
+  std::vector<double> out(static_cast<size_t>(rows * columns));
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < columns; ++c) out[static_cast<size_t>(r * columns + c)] = number(data, type, turned ? c * stride + r : r * stride + c);
+  return out;
+}
+
+}  // namespace
+
+const DeviceMemory& memory_functions() {
+  static constexpr DeviceMemory functions{&allocate, &copy, &copy, &copy, &zero};
+  return functions;
+}
+DeviceStatistics device_statistics() { return {emulation::device_bytes_in_use(), peak, emulation::device_bytes_in_use()}; }
+void reset_device_peak() { peak = emulation::device_bytes_in_use(); }
+void trim_device_memory() {}
+void synchronize() {}
+
+void matmul(const MatmulArgs& a) {
+  const DeviceAccess access;
+  const std::vector<double> left = operand(a.a, a.type, a.a_stride, a.a_turned, a.m, a.k), right = operand(a.b, a.type, a.b_stride, a.b_turned, a.k, a.n);
+  std::vector<double> sums(static_cast<size_t>(a.n));
+  for (int64_t i = 0; i < a.m; ++i) {
+    std::fill(sums.begin(), sums.end(), 0.0);
+    for (int64_t p = 0; p < a.k; ++p)
+      for (int64_t j = 0; j < a.n; ++j) sums[static_cast<size_t>(j)] += left[static_cast<size_t>(i * a.k + p)] * right[static_cast<size_t>(p * a.n + j)];
+    for (int64_t j = 0; j < a.n; ++j) {
+      const int64_t at = i * a.c_stride + j;
+      const double before = a.accumulate ? number(a.c, a.c_type, at) : 0.0;
+      set(a.c, a.c_type, at, static_cast<float>(before + static_cast<double>(a.alpha) * sums[static_cast<size_t>(j)]));
+    }
+  }
+  emulation::check_guards("matmul");
+}
+
+}  // namespace cuda
+}  // namespace lorikeet

@@ -1,0 +1,116 @@
+// Device memory: chunks of the device, cut by RangeAllocator. A chunk is taken when no hole fits and stays until
+// trim_device_memory() finds it empty, so that a training step asks the driver for nothing after the first.
+#include "cuda/runtime/memory.h"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <vector>
+
+#include "cuda/runtime/check.h"
+#include "cuda/runtime/device_buffer.h"
+#include "cuda/runtime/range_allocator.h"
+#include "cuda/runtime/stream.h"
+
+namespace lorikeet::cuda {
+namespace {
+
+constexpr size_t kChunk = size_t{256} << 20;  // smallest piece asked of the device
+
+struct Chunk {
+  DeviceBuffer memory;
+  RangeAllocator ranges;
+  explicit Chunk(size_t bytes) : memory(bytes), ranges(bytes) {}
+  char* base() const { return static_cast<char*>(memory.data()); }
+};
+
+class Arena {
+ public:
+  static Arena& instance() {
+    static Arena* arena = new Arena;  // never destroyed: storage may outlive static destruction order
+    return *arena;
+  }
+  std::shared_ptr<void> allocate(size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    auto [chunk, offset] = place(bytes);
+    const size_t size = RangeAllocator::rounded(bytes);
+    statistics_.live_bytes += size;
+    statistics_.peak_bytes = std::max(statistics_.peak_bytes, statistics_.live_bytes);
+    return {chunk->base() + offset, [this, chunk = chunk, offset = offset, size](void*) { free(chunk, offset, size); }};
+  }
+  DeviceStatistics statistics() {
+    const std::lock_guard lock(mutex_);
+    return statistics_;
+  }
+  void reset_peak() {
+    const std::lock_guard lock(mutex_);
+    statistics_.peak_bytes = statistics_.live_bytes;
+  }
+  void trim() {
+    const std::lock_guard lock(mutex_);
+    drop_empty();
+  }
+
+ private:
+  struct Place {
+    Chunk* chunk;
+    size_t offset;
+  };
+  Place place(size_t bytes) {
+    for (const auto& chunk : chunks_)
+      if (const auto offset = chunk->ranges.take(bytes)) return {chunk.get(), *offset};
+    Chunk* chunk = grow(RangeAllocator::rounded(bytes));
+    return {chunk, *chunk->ranges.take(bytes)};
+  }
+  /// A large chunk if the device has one, else one of just the size, else what stands empty is given back first.
+  Chunk* grow(size_t size) {
+    for (const size_t wanted : {std::max(size, kChunk), size}) try {
+        return add(wanted);
+      } catch (const OutOfMemoryError&) {
+      }
+    drop_empty();
+    return add(size);
+  }
+  Chunk* add(size_t size) {
+    chunks_.push_back(std::make_unique<Chunk>(size));
+    statistics_.reserved_bytes += size;
+    return chunks_.back().get();
+  }
+  void drop_empty() {
+    std::erase_if(chunks_, [&](const std::unique_ptr<Chunk>& c) {
+      if (!c->ranges.empty()) return false;
+      statistics_.reserved_bytes -= c->memory.bytes();
+      return true;
+    });
+  }
+  void free(Chunk* chunk, size_t offset, size_t size) {
+    const std::lock_guard lock(mutex_);
+    chunk->ranges.give(offset);
+    statistics_.live_bytes -= size;
+  }
+
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Chunk>> chunks_;
+  DeviceStatistics statistics_;
+};
+
+cudaStream_t stream() { return static_cast<cudaStream_t>(job_stream()); }
+
+std::shared_ptr<void> allocate(size_t bytes) { return Arena::instance().allocate(bytes); }
+void from_host(void* device, const void* host, size_t bytes) { device_from_host(device, host, bytes, job_stream()); }
+void to_host(void* host, const void* device, size_t bytes) { host_from_device(host, device, bytes, job_stream()); }
+void copy(void* to, const void* from, size_t bytes) { LORIKEET_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream())); }
+void zero(void* data, size_t bytes) { LORIKEET_CUDA(cudaMemsetAsync(data, 0, bytes, stream())); }
+
+}  // namespace
+
+const DeviceMemory& memory_functions() {
+  static constexpr DeviceMemory functions{&allocate, &from_host, &to_host, &copy, &zero};
+  return functions;
+}
+DeviceStatistics device_statistics() { return Arena::instance().statistics(); }
+void reset_device_peak() { Arena::instance().reset_peak(); }
+void trim_device_memory() { Arena::instance().trim(); }
+void synchronize() { LORIKEET_CUDA(cudaStreamSynchronize(stream())); }
+
+}  // namespace lorikeet::cuda
