@@ -114,6 +114,19 @@ int Cli::run_job(Job& job, const std::function<void(JobEvents&)>& more) const {
   return outcome == JobOutcome::finished ? kExitDone : kExitInterrupted;
 }
 
+namespace {
+
+/// A GPU that was asked for is there and can be used, or the reason is said.
+void check_gpu(const std::string& device) {
+  const Json information = gpu_information();
+  const std::string reason = information.value("reason", "");
+  if (!reason.empty()) throw UnsupportedError("--device " + device + ": " + reason + "; use --device cpu");
+  if (device != "cuda" && device != "cuda:0")
+    throw UnsupportedError("--device " + device + ": this version uses the first GPU only; hide others with CUDA_VISIBLE_DEVICES and use --device cuda");
+}
+
+}  // namespace
+
 void Cli::check_common() const {
   if (!common.cpu_level.empty()) {
     const auto level = cpu_level_from_name(common.cpu_level);
@@ -125,7 +138,7 @@ void Cli::check_common() const {
   const std::string& d = common.device;
   const bool cuda = d == "cuda" || (d.starts_with("cuda:") && parse_int(d.substr(5)));
   if (!cuda && d != "auto" && d != "cpu") throw UsageError("--device " + printable(d) + ": known are auto, cpu, cuda, cuda:N");
-  if (cuda) throw UnsupportedError("--device " + d + ": training and generation on a GPU are not part of this version; use --device cpu");
+  if (cuda) check_gpu(d);
   if (common.compute != "auto" && common.compute != "f32" && common.compute != "bf16") throw UsageError("--compute " + printable(common.compute) + ": known are auto, f32, bf16");
 }
 

@@ -45,6 +45,7 @@ int generate(const Cli& cli, Arguments a) {
   cli.check_common();
   a.model.threads = cli.common.threads;
   a.model.compute = cli.common.compute;
+  a.model.device = cli.common.device;
   const int ways = !a.prompt.empty() + !a.messages.empty() + a.chat;
   if (ways != 1) throw UsageError("generate needs exactly one of --prompt, --messages, --chat");
   if (a.chat && cli.common.json) throw UsageError("--chat is a conversation; --json goes with --prompt or --messages");

@@ -22,7 +22,7 @@ struct Arguments {
 };
 
 ExactMatch measured(const Cli& cli, const std::string& adapter, const std::string& model, const RunConfig& config, const std::string& heldout, int64_t limit) {
-  ChatModel chat({.model = model, .adapter = adapter, .quant = config.quantization.format, .threads = config.device.threads, .compute = config.device.compute}, cli.stop());
+  ChatModel chat({.model = model, .adapter = adapter, .quant = config.quantization.format, .threads = config.device.threads, .compute = config.device.compute, .device = config.device.kind}, cli.stop());
   const auto match = measure_exact_match(chat, heldout, limit, kAnswersAtOnce, cli.stop(), [&](int64_t done, int64_t total) {
     cli.progress(adapter.empty() ? "held-out answers of the base model" : "held-out answers of the tuned model", static_cast<double>(done), static_cast<double>(total));
   });

@@ -44,7 +44,7 @@ void Tape::accumulate(const Var& v, Tensor g, bool shared) {
     return;
   }
   // The sum goes into whichever tensor is ours alone; the order of a two-term sum does not change its bits.
-  Tensor sum = shared ? Tensor::empty(g.shape(), g.dtype()) : g;
+  Tensor sum = shared ? Tensor::empty(g.shape(), g.dtype(), g.device()) : g;
   add(cx_, v->grad, g, sum);
   v->grad = std::move(sum);
   v->grad_shared = false;
@@ -53,7 +53,7 @@ void Tape::accumulate(const Var& v, Tensor g, bool shared) {
 Tensor& Tape::grad_sum(const Var& v) {
   Tensor* apart = stored(v);
   Tensor& sum = apart ? *apart : v->grad;
-  if (!sum.defined()) sum = Tensor::zeros(v->value.shape(), v->value.dtype());
+  if (!sum.defined()) sum = Tensor::zeros(v->value.shape(), v->value.dtype(), v->value.device());
   return sum;
 }
 

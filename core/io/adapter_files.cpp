@@ -266,7 +266,7 @@ void attach_adapter(Model& model, const AdapterFiles& adapter, const std::string
 void write_adapter(const std::string& folder, const AdapterSpec& spec, const std::vector<NamedParameter>& parameters,
                    const std::vector<std::string>& matched_modules) {
   std::vector<std::pair<std::string, Tensor>> tensors;
-  for (const NamedParameter& p : parameters) tensors.emplace_back(p.name, p.var->value.to(DType::f32));
+  for (const NamedParameter& p : parameters) tensors.emplace_back(p.name, p.var->value.on(DeviceType::cpu).to(DType::f32));
   FolderSwap swap(folder);
   write_safetensors(swap.path() + "/" + kTensorFile, tensors);
   write_file_atomic(swap.path() + "/" + kConfigFile, dump_json(adapter_config_json(spec, matched_modules), 2) + "\n");

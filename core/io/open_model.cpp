@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/io/opened_model.h"
+#include "core/models/weights_on.h"
 
 namespace lorikeet {
 namespace {
@@ -172,9 +173,17 @@ ModelFilesPtr open_model(const std::string& path) {
 
 std::unique_ptr<Model> load_model(const ModelFiles& files, Context& cx, const LoadOptions& options,
                                   std::stop_token stop, const std::function<void(uint64_t, uint64_t)>& progress) {
-  const auto source = files.weights(cx, options);
+  const ModelFactory make = models().get(files.config().architecture);
+  if (cx.device() == DeviceType::cpu) {
+    const auto source = files.weights(cx, options);
+    WatchedSource watched(*source, files, stop, progress);
+    return make(files.config(), watched, stop);
+  }
+  Context host(cx.threads());  // reads and codes
+  const auto source = files.weights(host, options);
   WatchedSource watched(*source, files, stop, progress);
-  return models().get(files.config().architecture)(files.config(), watched, stop);
+  WeightsOn on_device(watched, cx.device());
+  return make(files.config(), on_device, stop);
 }
 
 }  // namespace lorikeet

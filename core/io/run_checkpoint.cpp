@@ -73,7 +73,7 @@ bool holds_exactly(const std::string& path, const NamedTensors& tensors) {
     const SafetensorsEntry* e = file.find(name);
     if (!e || e->shape != t.shape() || e->dtype != safetensors_dtype(t.dtype())) return false;
     const auto bytes = file.bytes(*e);
-    if (bytes.size() != t.bytes() || std::memcmp(bytes.data(), t.raw(), bytes.size()) != 0) return false;
+    if (bytes.size() != t.bytes() || std::memcmp(bytes.data(), t.on(DeviceType::cpu).raw(), bytes.size()) != 0) return false;
     file.mapping()->drop_pages();
   }
   return true;

@@ -58,7 +58,7 @@ std::string write_safetensors(const std::string& path, const std::vector<std::pa
   file.write(length, sizeof length);
   file.write(header);
   for (const Named* n : order) {
-    const Tensor whole = n->second.contiguous() ? n->second : n->second.clone();
+    const Tensor here = n->second.on(DeviceType::cpu), whole = here.contiguous() ? here : here.clone();
     file.write(whole.raw(), whole.bytes());
   }
   file.commit();

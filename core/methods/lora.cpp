@@ -65,8 +65,9 @@ class Lora final : public Method {
       ++next;
       const int64_t rank = rank_and_alpha(spec, linear->name()).first;
       auto adapter = std::make_unique<LoraAdapter>();
-      adapter->a = make_leaf(initial_a(spec, linear->name(), rank, linear->in_features()), true);
-      adapter->b = make_leaf(Tensor::zeros({linear->out_features(), rank}), true);
+      const DeviceType device = linear->weight().device();
+      adapter->a = make_leaf(initial_a(spec, linear->name(), rank, linear->in_features()).on(device), true);
+      adapter->b = make_leaf(Tensor::zeros({linear->out_features(), rank}, DType::f32, device), true);
       adapter->scale = static_cast<float>(adapter_scale(spec, linear->name()));
       adapter->dropout = static_cast<float>(spec.dropout);
       linear->set_adapter(std::move(adapter));

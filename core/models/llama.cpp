@@ -16,7 +16,14 @@
 namespace lorikeet {
 namespace {
 
-void check_batch(const TokenBatch& b) {
+/// Ops check indices that lie on the host only.
+void check_ids(const std::vector<int32_t>& ids, int64_t vocabulary) {
+  for (size_t i = 0; i < ids.size(); ++i)
+    if (ids[i] < 0 || ids[i] >= vocabulary)
+      throw ShapeError("forward: id " + std::to_string(ids[i]) + " at token " + std::to_string(i) + "; the table has " + std::to_string(vocabulary) + " rows");
+}
+
+void check_batch(const TokenBatch& b, int64_t vocabulary) {
   const size_t n = b.ids.size();
   if (n == 0 || b.positions.size() != n || b.document_starts.size() < 2 || b.document_starts.front() != 0 ||
       b.document_starts.back() != static_cast<int32_t>(n) || (!b.labels.empty() && b.labels.size() != n))
@@ -25,6 +32,8 @@ void check_batch(const TokenBatch& b) {
                      std::to_string(b.document_starts.size()) + " document offsets does not fit together");
   if (*std::min_element(b.positions.begin(), b.positions.end()) < 0)
     throw ShapeError("forward: a position is negative");
+  if (!std::is_sorted(b.document_starts.begin(), b.document_starts.end())) throw ShapeError("forward: document offsets must rise");
+  check_ids(b.ids, vocabulary);
 }
 
 /// The new tokens of all sequences one after another: the linears then read each weight once for all of them.
@@ -69,7 +78,7 @@ class Llama final : public Model {
   }
 
   Var forward(Tape& tape, const TokenBatch& batch, const ForwardOptions& options) override {
-    check_batch(batch);
+    check_batch(batch, config_.vocab_size);
     BlockInputs in = block_inputs(batch.positions, options.training, options.dropout_seed);
     // Beside an f32 residual stream, all that products read is rounded to bf16 when they compute in bf16: it is then
     // kept in half the memory and read as it lies.
@@ -97,6 +106,7 @@ class Llama final : public Model {
   Tensor forward_cached(Context& cx, const std::vector<std::vector<int32_t>>& ids,
                         const std::vector<KvCache*>& caches) override {
     const NewTokens fresh = gather_new_tokens(ids, caches);
+    check_ids(fresh.ids, config_.vocab_size);
     // Many steps go in groups that the linears take row by row (ops/few_rows.h): the same bits as one by one.
     if (fresh.ids.size() == ids.size() && ids.size() > static_cast<size_t>(ops::kMostFewRows)) return steps_in_groups(cx, ids, caches);
     const BlockInputs in = block_inputs(fresh.positions, false, 0);
@@ -109,7 +119,7 @@ class Llama final : public Model {
       x = llama_block_forward(tape, blocks_[layer], config_, in, x, attend);
     }
     for (size_t i = 0; i < ids.size(); ++i) caches[i]->length += static_cast<int64_t>(ids[i].size());
-    Tensor last = Tensor::empty({static_cast<int64_t>(ids.size()), config_.hidden_size}, x->value.dtype());
+    Tensor last = cx.empty({static_cast<int64_t>(ids.size()), config_.hidden_size}, x->value.dtype());
     gather_rows(cx, x->value, index_tensor(fresh.last), last);
     return rms_norm(tape, make_leaf(last, false), norm_, config_.norm_eps, {norm_.dtype()})->value;
   }
@@ -120,8 +130,8 @@ class Llama final : public Model {
     cache.capacity = capacity;
     if (norm_.dtype() == DType::f64) type = DType::f64;
     for (size_t layer = 0; layer < blocks_.size(); ++layer) {
-      cache.keys.push_back(KvStore::make(capacity, config_.kv_heads, config_.head_dim, type));
-      cache.values.push_back(KvStore::make(capacity, config_.kv_heads, config_.head_dim, type));
+      cache.keys.push_back(KvStore::make(capacity, config_.kv_heads, config_.head_dim, type, norm_.device()));
+      cache.values.push_back(KvStore::make(capacity, config_.kv_heads, config_.head_dim, type, norm_.device()));
     }
     return cache;
   }
@@ -146,8 +156,9 @@ class Llama final : public Model {
   }
 
  private:
-  static Tensor index_tensor(const std::vector<int32_t>& values) {
-    return Tensor::from<int32_t>(values, {static_cast<int64_t>(values.size())});
+  /// On the device of the weights.
+  Tensor index_tensor(const std::vector<int32_t>& values) const {
+    return Tensor::from<int32_t>(values, {static_cast<int64_t>(values.size())}).on(norm_.device());
   }
 
   AttentionShape attention_shape() const {
@@ -160,13 +171,13 @@ class Llama final : public Model {
     if (!cos_sin_.defined() || cos_sin_.dim(0) < needed) {
       // Generation asks for one more position each time; doubling keeps that from rebuilding the table over and over.
       const int64_t had = cos_sin_.defined() ? cos_sin_.dim(0) : 0;
-      cos_sin_ = rope_table(config_, std::max((needed + 255) / 256 * 256, 2 * had), norm_.dtype());
+      cos_sin_ = rope_table(config_, std::max((needed + 255) / 256 * 256, 2 * had), norm_.dtype()).on(norm_.device());
     }
     return {index_tensor(positions), cos_sin_, training, dropout_seed, norm_.dtype(), CheckpointPolicy::none};
   }
 
   Tensor steps_in_groups(Context& cx, const std::vector<std::vector<int32_t>>& ids, const std::vector<KvCache*>& caches) {
-    Tensor out = Tensor::empty({static_cast<int64_t>(ids.size()), config_.hidden_size}, norm_.dtype());
+    Tensor out = cx.empty({static_cast<int64_t>(ids.size()), config_.hidden_size}, norm_.dtype());
     for (size_t begin = 0; begin < ids.size(); begin += ops::kMostFewRows) {
       const auto end = std::min(ids.size(), begin + ops::kMostFewRows);
       const auto part = [&](const auto& all) {
@@ -180,7 +191,7 @@ class Llama final : public Model {
   // Keys and values go into the caches first; then single tokens are attended together, prompts one by one.
   Var attend_caches(Tape& tape, size_t layer, const std::vector<std::vector<int32_t>>& ids, const NewTokens& fresh,
                     const std::vector<KvCache*>& caches, const Var& q, const Var& k, const Var& v) const {
-    Tensor o = Tensor::empty(q->value.shape(), q->value.dtype());
+    Tensor o = tape.context().empty(q->value.shape(), q->value.dtype());
     std::vector<AttentionStepText> steps;
     for (size_t i = 0; i < ids.size(); ++i) {
       KvStore &keys = caches[i]->keys[layer], &values = caches[i]->values[layer];

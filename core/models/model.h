@@ -87,7 +87,7 @@ class Model {
 
 using ModelFactory = std::unique_ptr<Model> (*)(const ModelConfig&, WeightSource&, std::stop_token);
 const Registry<ModelFactory>& models();
-/// Full logits [T, V] in f32 of given hidden states, for scoring and tests (not for training).
+/// Full logits [T, V] in f32, on the host, of given hidden states, for scoring and tests (not for training).
 Tensor logits_of(Context& cx, const Model& model, const Tensor& hidden);
 /// The positions of a batch that predict something, with their targets: row t-1 predicts labels[t].
 Targets target_rows(const TokenBatch& batch);

@@ -51,7 +51,7 @@ uint64_t KvCache::bytes() const {
 int64_t TokenBatch::target_tokens() const { return target_rows(*this).count(); }
 
 Tensor logits_of(Context& cx, const Model& model, const Tensor& hidden) {
-  Tensor logits = Tensor::empty({hidden.rows(), model.head().rows()}, hidden.dtype() == DType::bf16 ? DType::f32 : hidden.dtype());
+  Tensor logits = cx.empty({hidden.rows(), model.head().rows()}, hidden.dtype() == DType::bf16 ? DType::f32 : hidden.dtype());
   adapted_linear(cx, {.x = hidden,
                       .w = model.head(),
                       .bias = nullptr,
@@ -62,7 +62,8 @@ Tensor logits_of(Context& cx, const Model& model, const Tensor& hidden) {
                       .h = nullptr,
                       .dropout = 0,
                       .dropout_seed = 0});
-  return logits.dtype() == DType::f32 ? logits : logits.to(DType::f32);
+  const Tensor here = logits.on(DeviceType::cpu);
+  return here.dtype() == DType::f32 ? here : here.to(DType::f32);
 }
 
 std::vector<LinearShape> linear_shapes(const ModelConfig& config) {

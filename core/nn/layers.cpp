@@ -12,27 +12,27 @@ namespace {
 /// Where the gradient of an op's input of the same shape as its output may be written: over the incoming gradient when
 /// no other Var holds it, else into fresh memory.
 Tensor gradient_buffer(const Var& out) {
-  return out->grad_shared ? Tensor::empty(out->grad.shape(), out->grad.dtype()) : out->grad;
+  return out->grad_shared ? Tensor::empty(out->grad.shape(), out->grad.dtype(), out->grad.device()) : out->grad;
 }
 
 }  // namespace
 
 Var embedding(Tape& tape, const FrozenWeight& table, const Tensor& ids, DType dtype) {
-  Tensor y = Tensor::empty({ids.size(), table.columns()}, dtype);
+  Tensor y = tape.context().empty({ids.size(), table.columns()}, dtype);
   embedding(tape.context(), {.table = table, .ids = ids, .y = y});
   return tape.make(y, {});
 }
 
 Var rms_norm(Tape& tape, const Var& x, const Tensor& weight, double eps, RowsAs rows) {
-  Tensor y = Tensor::empty(x->value.shape(), rows.dtype), rstd;
+  Tensor y = tape.context().empty(x->value.shape(), rows.dtype), rstd;
   const bool keep = tape.keeps({x});
-  if (keep) rstd = Tensor::empty({x->value.rows()}, x->value.dtype());
+  if (keep) rstd = tape.context().empty({x->value.rows()}, x->value.dtype());
   rms_norm(tape.context(), {.x = x->value, .weight = weight, .y = y, .rstd = keep ? &rstd : nullptr, .eps = eps});
   Var out = tape.make(y, {x});
   out->grad_dtype = x->value.dtype();
   if (tape.recording() && rows.remake)
     out->remake = std::make_shared<Remake>([value = x->value, weight, eps, type = rows.dtype](Context& cx) {
-      Tensor again = Tensor::empty(value.shape(), type);
+      Tensor again = cx.empty(value.shape(), type);
       rms_norm(cx, {.x = value, .weight = weight, .y = again, .rstd = nullptr, .eps = eps});
       return again;
     });
@@ -50,12 +50,12 @@ Var rms_norm(Tape& tape, const Var& x, const Tensor& weight, double eps, RowsAs 
 Var rope(Tape& tape, const Var& x, const Tensor& positions, const Tensor& cos_sin, int64_t head_dim, DType rows) {
   Tensor y = x->value, rounded;
   const bool round = rows == DType::bf16 && y.dtype() == DType::f32;
-  if (round) rounded = Tensor::empty(y.shape(), rows);
+  if (round) rounded = tape.context().empty(y.shape(), rows);
   rope(tape.context(), {.x = y, .positions = positions, .cos_sin = cos_sin, .head_dim = head_dim, .inverse = false, .rounded = round ? &rounded : nullptr});
   Var out = tape.make(round ? rounded : y, {x});
   tape.record(out, [out, x, positions, cos_sin, head_dim, round](Tape& t) {
     Tensor dx = out->grad_shared && !round ? out->grad.clone() : out->grad, rounded_dx;
-    if (round) rounded_dx = Tensor::empty(dx.shape(), DType::bf16);
+    if (round) rounded_dx = t.context().empty(dx.shape(), DType::bf16);
     rope(t.context(), {.x = dx, .positions = positions, .cos_sin = cos_sin, .head_dim = head_dim, .inverse = true, .rounded = round ? &rounded_dx : nullptr});
     t.accumulate(x, round ? rounded_dx : dx);
   });
@@ -68,8 +68,8 @@ Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, const Tensor
   const DType dtype = q->value.dtype();
   const bool keep = tape.keeps({q, k, v});
   const DType sums = dtype == DType::bf16 ? DType::f32 : dtype;
-  Tensor o = Tensor::empty(q->value.shape(), dtype), lse;
-  if (keep) lse = Tensor::empty({q->value.rows(), shape.heads}, sums);
+  Tensor o = tape.context().empty(q->value.shape(), dtype), lse;
+  if (keep) lse = tape.context().empty({q->value.rows(), shape.heads}, sums);
   attention(tape.context(), {.q = q->value,
                              .k = k->value,
                              .v = v->value,
@@ -81,8 +81,8 @@ Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, const Tensor
   if (!keep) return out;
   tape.record(out,
               [out, q, k, v, qv = q->value, kv = k->value, vv = v->value, o, lse, document_starts, shape, sums](Tape& t) {
-                Tensor dq = Tensor::empty(qv.shape(), sums), dk = Tensor::empty(kv.shape(), sums);
-                Tensor dv = Tensor::empty(vv.shape(), sums);
+                Tensor dq = t.context().empty(qv.shape(), sums), dk = t.context().empty(kv.shape(), sums);
+                Tensor dv = t.context().empty(vv.shape(), sums);
                 attention_backward(t.context(), {.d_o = out->grad,
                                                  .q = qv,
                                                  .k = kv,
@@ -103,7 +103,7 @@ Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, const Tensor
 
 Var swiglu(Tape& tape, const Var& gate, const Var& up, GateActivation activation, bool remake) {
   const bool keep = tape.keeps({gate, up});
-  Tensor y = keep ? Tensor::empty(gate->value.shape(), gate->value.dtype()) : gate->value;
+  Tensor y = keep ? tape.context().empty(gate->value.shape(), gate->value.dtype()) : gate->value;
   swiglu(tape.context(), {.gate = gate->value, .up = up->value, .y = y, .activation = activation});
   return made_by_swiglu(tape, gate, up, y, activation, remake);
 }
@@ -115,7 +115,7 @@ Var made_by_swiglu(Tape& tape, const Var& gate, const Var& up, const Tensor& y, 
   if (remake)
     out->remake = std::make_shared<Remake>([kept_gate, kept_up, activation](Context& cx) {
       const Tensor g = kept_gate.get(cx), u = kept_up.get(cx);
-      Tensor again = Tensor::empty(g.shape(), g.dtype());
+      Tensor again = cx.empty(g.shape(), g.dtype());
       swiglu(cx, {.gate = g, .up = u, .y = again, .activation = activation});
       return again;
     });

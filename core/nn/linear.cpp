@@ -44,11 +44,11 @@ void linear_backward(Tape& tape, const Var& out, const Applied& layer, const Sav
   // Several layers read one x (q, k, v; gate, up): later ones add into the gradient that is already there.
   const bool add_into = needs_dx && s.x->grad.defined() && !s.x->grad_shared;
   Tensor dx;
-  if (needs_dx) dx = add_into ? s.x->grad : Tensor::empty({out->grad.rows(), layer.weight->columns()}, s.x->grad_dtype);
+  if (needs_dx) dx = add_into ? s.x->grad : tape.context().empty({out->grad.rows(), layer.weight->columns()}, s.x->grad_dtype);
   const bool adapted = layer.a != nullptr;
   if (!needs_dx && !adapted) return;  // only the residual stream wants a gradient
   // Without an adapter the op only needs dy; x then serves as a shape and a type, and dx is large enough for both.
-  const Tensor x = adapted ? s.x_value.get(tape.context()) : Tensor::borrow(dx.raw(), dx.shape(), s.x_type, nullptr);
+  const Tensor x = adapted ? s.x_value.get(tape.context()) : Tensor::borrow(dx.raw(), dx.shape(), s.x_type, nullptr, dx.device());
   adapted_linear_backward(tape.context(), {.dy = out->grad,
                                            .x = x,
                                            .w = *layer.weight,
@@ -86,8 +86,8 @@ Var run_linear(Tape& tape, const Linear& layer, const Var& x, const LinearCall& 
   const Applied run = applied(layer, call);
   const int64_t tokens = x->value.rows();
   const DType rows = x->value.dtype(), type = (call.wide || call.residual) && rows == DType::bf16 ? DType::f32 : rows;
-  Tensor y = Tensor::empty({tokens, layer.out_features()}, type), h;
-  if (run.a) h = Tensor::empty({tokens, run.a->value.dim(0)}, rows);
+  Tensor y = tape.context().empty({tokens, layer.out_features()}, type), h;
+  if (run.a) h = tape.context().empty({tokens, run.a->value.dim(0)}, rows);
   if (call.residual) then.residual = &call.residual->value;
   run.run(tape.context(), x->value, y, h, then);
   Var out = tape.make(y, {x, run.a, run.b, call.residual});
@@ -95,7 +95,7 @@ Var run_linear(Tape& tape, const Linear& layer, const Var& x, const LinearCall& 
   const Saved saved{x, run.a || call.remake ? Kept(x) : Kept(), h, rows};
   if (call.remake)
     out->remake = std::make_shared<Remake>([run, kept = saved.x_value, shape = y.shape(), type, h](Context& cx) {
-      Tensor again = Tensor::empty(shape, type), same_h = h;
+      Tensor again = cx.empty(shape, type), same_h = h;
       run.run(cx, kept.get(cx), again, same_h);
       return again;
     });
@@ -111,7 +111,7 @@ Var run_linear(Tape& tape, const Linear& layer, const Var& x, const LinearCall& 
 Var linear(Tape& tape, const Linear& layer, const Var& x, const LinearCall& call) { return run_linear(tape, layer, x, call, {}); }
 
 Var gated_linear(Tape& tape, const Linear& layer, const Var& x, const Var& gate, GateActivation activation, bool remake_product, const LinearCall& call) {
-  Tensor product = tape.recording() ? Tensor::empty(gate->value.shape(), gate->value.dtype()) : gate->value;
+  Tensor product = tape.recording() ? tape.context().empty(gate->value.shape(), gate->value.dtype()) : gate->value;
   const Var up = run_linear(tape, layer, x, call, {.gate = &gate->value, .gated = &product, .activation = activation});
   Var out = made_by_swiglu(tape, gate, up, product, activation, remake_product);
   Tape::forget(up);

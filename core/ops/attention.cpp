@@ -13,7 +13,8 @@ void check_heads(const char* op, const AttentionShape& s) {
 
 void check_documents(const char* op, const Tensor& starts, int64_t tokens) {
   ops::check_i32(op, starts, "document_starts");
-  const int32_t* s = starts.data<int32_t>();
+  const int32_t* s = ops::indices_to_check(starts);
+  if (!s) return;
   const int64_t n = starts.size();
   bool right = n >= 1 && s[0] == 0 && s[n - 1] == tokens;
   for (int64_t i = 0; right && i + 1 < n; ++i) right = s[i] <= s[i + 1];

@@ -36,4 +36,7 @@ inline void check_i32(const char* op, const Tensor& t, const char* name) {
   if (t.dtype() != DType::i32) throw DTypeError(std::string(op) + ": " + name + " is " + std::string(dtype_name(t.dtype())) + "; wanted i32");
 }
 
+/// Indices to be checked one by one; null where they lie on a device: whoever sent them there has checked them.
+inline const int32_t* indices_to_check(const Tensor& t) { return t.device() == DeviceType::cpu ? t.data<int32_t>() : nullptr; }
+
 }  // namespace lorikeet::ops

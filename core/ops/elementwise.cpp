@@ -38,8 +38,8 @@ void check_rows(const char* op, const Tensor& all, const Tensor& rows, const Ten
   ops::check_i32(op, rows, "rows");
   if (all.rank() != 2) throw ShapeError(std::string(op) + ": " + to_string(all.shape()) + "; wanted [T, C]");
   ops::check_shape(op, some, "the gathered rows", {rows.size(), all.width()});
-  const int32_t* r = rows.data<int32_t>();
-  for (int64_t i = 0; i < rows.size(); ++i)
+  const int32_t* r = ops::indices_to_check(rows);
+  for (int64_t i = 0; r && i < rows.size(); ++i)
     if (r[i] < 0 || r[i] >= all.rows()) throw ShapeError(std::string(op) + ": row " + std::to_string(r[i]) + " of " + std::to_string(all.rows()));
 }
 }  // namespace
@@ -54,8 +54,9 @@ void gather_rows(Context& cx, const Tensor& x, const Tensor& rows, Tensor& y) {
 void scatter_rows(Context& cx, const Tensor& x, const Tensor& rows, Tensor& y) {
   check_rows("scatter_rows", y, rows, x);
   std::vector<bool> taken(static_cast<size_t>(y.rows()));  // a row named twice would be written by two threads at once
-  for (int64_t i = 0; i < rows.size(); ++i) {
-    const auto r = static_cast<size_t>(rows.data<int32_t>()[i]);
+  const int32_t* named = ops::indices_to_check(rows);
+  for (int64_t i = 0; named && i < rows.size(); ++i) {
+    const auto r = static_cast<size_t>(named[i]);
     if (taken[r]) throw ShapeError("scatter_rows: row " + std::to_string(r) + " is named twice");
     taken[r] = true;
   }

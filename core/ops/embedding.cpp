@@ -13,8 +13,8 @@ void embedding(Context& cx, const EmbeddingArgs& a) {
   ops::check_i32("embedding", a.ids, "ids");
   ops::check_float("embedding", a.y, "y");
   ops::check_shape("embedding", a.y, "y", {a.ids.size(), a.table.columns()});
-  const int32_t* ids = a.ids.data<int32_t>();
-  for (int64_t t = 0; t < a.ids.size(); ++t)
+  const int32_t* ids = ops::indices_to_check(a.ids);
+  for (int64_t t = 0; ids && t < a.ids.size(); ++t)
     if (ids[t] < 0 || ids[t] >= a.table.rows())
       throw ShapeError("embedding: id " + std::to_string(ids[t]) + " at token " + std::to_string(t) + "; the table has " + std::to_string(a.table.rows()) + " rows");
   embedding_slot().run(cx, a);

@@ -41,12 +41,12 @@ void widen_row(const KvStore& store, int64_t row, float* out) {
 
 }  // namespace
 
-KvStore KvStore::make(int64_t capacity, int64_t kv_heads, int64_t head_dim, DType type) {
+KvStore KvStore::make(int64_t capacity, int64_t kv_heads, int64_t head_dim, DType type, DeviceType device) {
   if (type != DType::f32 && type != DType::f64 && type != DType::bf16 && type != DType::i8)
     throw DTypeError("kv_store: " + std::string(dtype_name(type)) + "; wanted f32, f64, bf16 or i8");
   KvStore s;
-  s.rows = Tensor::empty({capacity, kv_heads * head_dim}, type);
-  if (type == DType::i8) s.scales = Tensor::empty({capacity, kv_heads});
+  s.rows = Tensor::empty({capacity, kv_heads * head_dim}, type, device);
+  if (type == DType::i8) s.scales = Tensor::empty({capacity, kv_heads}, DType::f32, device);
   return s;
 }
 

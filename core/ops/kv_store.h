@@ -12,7 +12,7 @@ namespace lorikeet {
 struct KvStore {
   Tensor rows;    // [capacity, kv_heads * D] f32 | f64 | bf16 | i8
   Tensor scales;  // [capacity, kv_heads] f32 with i8, else undefined
-  static KvStore make(int64_t capacity, int64_t kv_heads, int64_t head_dim, DType type);
+  static KvStore make(int64_t capacity, int64_t kv_heads, int64_t head_dim, DType type, DeviceType device = DeviceType::cpu);
   uint64_t bytes() const { return rows.bytes() + (scales.defined() ? scales.bytes() : 0); }
 };
 /// Writes `fresh` [n, kv_heads * D], f32 (f64 into an f64 store), as rows at .. at + n - 1.

@@ -16,8 +16,8 @@ void linear_cross_entropy(Context& cx, const LinearCrossEntropyArgs& a) {
   if (a.x.rank() != 2 || a.x.width() != a.head.columns())
     throw ShapeError(std::string(op) + ": x " + to_string(a.x.shape()) + ", head [" + std::to_string(a.head.rows()) + ", " + std::to_string(a.head.columns()) + "]");
   ops::check_shape(op, a.targets, "targets", {a.x.rows()});
-  const int32_t* targets = a.targets.data<int32_t>();
-  for (int64_t i = 0; i < a.x.rows(); ++i)
+  const int32_t* targets = ops::indices_to_check(a.targets);
+  for (int64_t i = 0; targets && i < a.x.rows(); ++i)
     if (targets[i] < 0 || targets[i] >= a.head.rows())
       throw ShapeError(std::string(op) + ": target " + std::to_string(targets[i]) + " in row " + std::to_string(i) + "; the head has " + std::to_string(a.head.rows()));
   if (a.losses) {

@@ -32,8 +32,8 @@ class StateMemory {
  public:
   StateMemory() = default;
   StateMemory(const std::string& folder, uint64_t bytes) : file_(std::make_shared<ScratchFile>(folder, bytes)) {}
-  Tensor zeros(const Shape& shape, DType dtype) {
-    if (!file_) return Tensor::zeros(shape, dtype);
+  Tensor zeros(const Shape& shape, DType dtype, DeviceType device) {
+    if (!file_) return Tensor::zeros(shape, dtype, device);
     char* at = static_cast<char*>(file_->data()) + used_;
     Tensor t = Tensor::borrow(at, shape, dtype, file_);
     used_ += room(t.bytes());
@@ -67,7 +67,7 @@ class Adamw final : public Optimizer {
     for (size_t i = 0; i < parameters_.size(); ++i) {
       if (i + 1 < parameters_.size()) memory_.expect(moments_[i + 1]);
       VarNode& var = *parameters_[i].var;
-      const Tensor grad = var.grad.defined() ? var.grad : Tensor::zeros(var.value.shape(), var.value.dtype());
+      const Tensor grad = var.grad.defined() ? var.grad : Tensor::zeros(var.value.shape(), var.value.dtype(), var.value.device());
       update(cx, var.value, grad, moments_[i], learning_rate, grad_scale);
       memory_.rest(moments_[i]);
     }
@@ -119,11 +119,12 @@ class Adamw final : public Optimizer {
   Moments zero_moments(const Tensor& value, bool coded) {
     Moments m;
     const DType dtype = is_coded(value, coded) ? DType::u8 : value.dtype();
-    m.first = memory_.zeros(value.shape(), dtype);
-    m.second = memory_.zeros(value.shape(), dtype);
+    const DeviceType device = value.device();
+    m.first = memory_.zeros(value.shape(), dtype, device);
+    m.second = memory_.zeros(value.shape(), dtype, device);
     if (!is_coded(value, coded)) return m;
-    m.first_absmax = memory_.zeros({blocks_of(value.size())}, DType::f32);
-    m.second_absmax = memory_.zeros({blocks_of(value.size())}, DType::f32);
+    m.first_absmax = memory_.zeros({blocks_of(value.size())}, DType::f32, device);
+    m.second_absmax = memory_.zeros({blocks_of(value.size())}, DType::f32, device);
     return m;
   }
 
@@ -140,7 +141,19 @@ class Adamw final : public Optimizer {
     return bytes;
   }
 
+  /// A paged state lies on the host: for a device it is sent there for its update and fetched again.
   void update(Context& cx, Tensor& value, const Tensor& grad, Moments& m, double learning_rate, double grad_scale) const {
+    const DeviceType device = value.device();
+    if (m.first.device() == device) return update_here(cx, value, grad, m, learning_rate, grad_scale);
+    Moments there;
+    for (const Part& part : kParts)
+      if (const Tensor& t = m.*part.tensor; t.defined()) there.*part.tensor = t.on(device);
+    update_here(cx, value, grad, there, learning_rate, grad_scale);
+    for (const Part& part : kParts)
+      if (Tensor& t = m.*part.tensor; t.defined()) t.copy_from(there.*part.tensor);
+  }
+
+  void update_here(Context& cx, Tensor& value, const Tensor& grad, Moments& m, double learning_rate, double grad_scale) const {
     if (m.coded())
       adamw8bit_update(cx, {.p = value,
                             .g = grad,

@@ -170,7 +170,9 @@ ChatModel::ChatModel(const ChatModelRequest& request, std::stop_token stop) : st
   load.adapter = request.adapter;
   load.options.quantization = request.quant;
   load.threads = static_cast<int>(request.threads);
-  load.compute = detail::compute_type_of(request.compute, request.quant);
+  detail::require_device(request.device);
+  load.device = detail::device_of(request.device);
+  load.compute = detail::compute_type_of(request.compute, request.quant, load.device);
   state_->kv_type = kv_type_of(request.kv_cache, load.compute);
   state_->loaded = detail::load_for_use(load, stop);
 }

@@ -29,7 +29,7 @@ struct Generated {
 struct ChatModelRequest {
   std::string model, adapter = "", quant = "keep";
   int64_t threads = 0;
-  std::string compute = "auto", kv_cache = "auto";
+  std::string compute = "auto", kv_cache = "auto", device = "auto";
 };
 /// The values of kv_cache, for menus and checks.
 const std::vector<std::string>& kv_cache_names();

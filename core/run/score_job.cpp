@@ -50,7 +50,8 @@ class ScoreJob : public Job {
     load.options.quantization = request_.quant;
     load.options.quant = {request_.config.quantization.double_quant, static_cast<int>(request_.config.quantization.block_size)};
     load.threads = static_cast<int>(request_.config.device.threads);
-    load.compute = detail::compute_type_of(request_.config.device.compute, request_.quant);
+    load.device = detail::device_of(request_.config.device.kind);
+    load.compute = detail::compute_type_of(request_.config.device.compute, request_.quant, load.device);
     if (events.on_progress)
       load.progress = [&](uint64_t done, uint64_t total) { events.on_progress({"loading the model", static_cast<double>(done), static_cast<double>(total)}); };
     loaded_ = detail::load_for_use(load, stop);

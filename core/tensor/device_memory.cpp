@@ -14,6 +14,8 @@ std::array<const DeviceMemory*, kDeviceTypes> registered{};
 
 void set_device_memory(DeviceType device, const DeviceMemory* memory) { registered[static_cast<size_t>(device)] = memory; }
 
+bool has_device(DeviceType device) { return device == DeviceType::cpu || registered[static_cast<size_t>(device)] != nullptr; }
+
 const DeviceMemory& device_memory(DeviceType device) {
   if (const DeviceMemory* memory = registered[static_cast<size_t>(device)]) return *memory;
   throw UnsupportedError("there is no memory of device " + std::string(device_name(device)) + ": no such device was found, or this build has no backend for it");

@@ -2,12 +2,20 @@
 /// Tensor asks them. Work on a device is in order: what is copied back was computed before.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "core/tensor/dtype.h"
 
 namespace lorikeet {
 
+struct DeviceStatistics {
+  uint64_t live_bytes = 0;      // handed out
+  uint64_t peak_bytes = 0;      // largest live_bytes since reset_peak()
+  uint64_t reserved_bytes = 0;  // taken from the device
+  uint64_t free_bytes = 0;      // of the device, left by all programs
+  uint64_t total_bytes = 0;
+};
 struct DeviceMemory {
   /// Contents undefined, 256-byte aligned. Throws OutOfMemoryError(asked, free).
   std::shared_ptr<void> (*allocate)(size_t bytes);
@@ -17,10 +25,17 @@ struct DeviceMemory {
   /// In order with the device's other work; the ranges do not overlap.
   void (*copy)(void* to, const void* from, size_t bytes);
   void (*zero)(void* data, size_t bytes);
+  DeviceStatistics (*statistics)();
+  void (*reset_peak)();
+  /// Gives what is not in use back to the device.
+  void (*trim)();
+  /// Waits until all work given to the device is done.
+  void (*synchronize)();
 };
 /// Null takes a device's memory away. Before any thread starts.
 void set_device_memory(DeviceType device, const DeviceMemory* memory);
 /// Throws UnsupportedError when nothing is registered for the device; not for the host.
 const DeviceMemory& device_memory(DeviceType device);
+bool has_device(DeviceType device);
 
 }  // namespace lorikeet

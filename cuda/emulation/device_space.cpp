@@ -106,6 +106,7 @@ std::shared_ptr<void> allocate_device(size_t bytes) {
 
 void set_device_bytes(size_t bytes) { space().most = bytes ? bytes : kDefaultBytes; }
 uint64_t device_bytes_in_use() { return space().in_use; }
+uint64_t device_bytes() { return space().most; }
 
 void check_guards([[maybe_unused]] const std::string& who) {
 #if !defined(__SANITIZE_ADDRESS__)  // which stops at the access itself

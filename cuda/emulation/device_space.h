@@ -14,6 +14,7 @@ std::shared_ptr<void> allocate_device(size_t bytes);
 /// How much memory the emulated card has; 256 MiB unless set. 0 sets that again.
 void set_device_bytes(size_t bytes);
 uint64_t device_bytes_in_use();
+uint64_t device_bytes();
 
 /// While one lives, device memory can be touched.
 class DeviceAccess {

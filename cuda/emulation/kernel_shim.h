@@ -100,6 +100,8 @@ inline int atomicMax(int* at, int v) {
 
 template <class T>
 T __ldg(const T* p) { return *p; }
+template <class T>
+void __stwb(T* p, T v) { *p = v; }
 inline unsigned __float_as_uint(float v) { return std::bit_cast<unsigned>(v); }
 inline float __uint_as_float(unsigned v) { return std::bit_cast<float>(v); }
 inline int __popc(unsigned v) { return std::popcount(v); }

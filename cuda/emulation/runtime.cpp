@@ -15,14 +15,14 @@ GpuList list_gpus() {
   GpuInfo g;
   g.name = "emulated";
   g.major = 8;
-  g.total_bytes = uint64_t{256} << 20;
+  g.total_bytes = cuda::emulation::device_bytes();
   g.multiprocessors = 1;
   g.usable = true;
   list.gpus.push_back(g);
   list.driver = list.runtime = "emulated";
   return list;
 }
-uint64_t free_gpu_bytes(int) { return (uint64_t{256} << 20) - cuda::emulation::device_bytes_in_use(); }
+uint64_t free_gpu_bytes(int) { return cuda::emulation::device_bytes() - cuda::emulation::device_bytes_in_use(); }
 
 namespace cuda {
 namespace {
@@ -46,6 +46,13 @@ void zero(void* data, size_t bytes) {
   std::memset(data, 0, bytes);
 }
 
+DeviceStatistics statistics() {
+  const uint64_t used = emulation::device_bytes_in_use();
+  return {used, peak, used, emulation::device_bytes() - used, emulation::device_bytes()};
+}
+void reset_peak() { peak = emulation::device_bytes_in_use(); }
+void nothing() {}
+
 double number(const void* data, DType type, int64_t at) {
   return type == DType::f32 ? static_cast<const float*>(data)[at] : f32(static_cast<const Bf16*>(data)[at]);
 }
@@ -64,13 +71,9 @@ std::vector<double> operand(const void* data, DType type, int64_t stride, bool t
 }  // namespace
 
 const DeviceMemory& memory_functions() {
-  static constexpr DeviceMemory functions{&allocate, &copy, &copy, &copy, &zero};
+  static constexpr DeviceMemory functions{&allocate, &copy, &copy, &copy, &zero, &statistics, &reset_peak, &nothing, &nothing};
   return functions;
 }
-DeviceStatistics device_statistics() { return {emulation::device_bytes_in_use(), peak, emulation::device_bytes_in_use()}; }
-void reset_device_peak() { peak = emulation::device_bytes_in_use(); }
-void trim_device_memory() {}
-void synchronize() {}
 
 void matmul(const MatmulArgs& a) {
   const DeviceAccess access;

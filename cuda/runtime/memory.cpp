@@ -102,15 +102,23 @@ void to_host(void* host, const void* device, size_t bytes) { host_from_device(ho
 void copy(void* to, const void* from, size_t bytes) { LORIKEET_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream())); }
 void zero(void* data, size_t bytes) { LORIKEET_CUDA(cudaMemsetAsync(data, 0, bytes, stream())); }
 
+DeviceStatistics statistics() {
+  DeviceStatistics s = Arena::instance().statistics();
+  size_t free_bytes = 0, total_bytes = 0;
+  LORIKEET_CUDA(cudaMemGetInfo(&free_bytes, &total_bytes));
+  s.free_bytes = free_bytes;
+  s.total_bytes = total_bytes;
+  return s;
+}
+void reset_peak() { Arena::instance().reset_peak(); }
+void trim() { Arena::instance().trim(); }
+void synchronize() { LORIKEET_CUDA(cudaStreamSynchronize(stream())); }
+
 }  // namespace
 
 const DeviceMemory& memory_functions() {
-  static constexpr DeviceMemory functions{&allocate, &from_host, &to_host, &copy, &zero};
+  static constexpr DeviceMemory functions{&allocate, &from_host, &to_host, &copy, &zero, &statistics, &reset_peak, &trim, &synchronize};
   return functions;
 }
-DeviceStatistics device_statistics() { return Arena::instance().statistics(); }
-void reset_device_peak() { Arena::instance().reset_peak(); }
-void trim_device_memory() { Arena::instance().trim(); }
-void synchronize() { LORIKEET_CUDA(cudaStreamSynchronize(stream())); }
 
 }  // namespace lorikeet::cuda

@@ -2,6 +2,7 @@
 #pragma once
 #include "core/ops/cpu_kernels.h"
 #include "core/tensor/context.h"
+#include "core/tensor/device_memory.h"
 #include "cuda/backend.h"
 #include "tests/support/support.h"
 

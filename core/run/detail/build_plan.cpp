@@ -47,8 +47,8 @@ void choose_policy(Plan& p, const RunConfig& c, MemoryQuestion& q) {
 /// Panels are kept where decoding would be over a fifth of the linear layers' work and they take no more than a quarter
 /// of what is free.
 void choose_panels(Plan& p, const RunConfig& c, const ModelFacts& model, const BatchFacts& batches) {
-  const CpuUnit unit(cpu_level(), compute_type_of(c.device.compute, c.quantization.format));
-  if (!p.fits || std::max<int64_t>(batches.most_tokens, 1) > most_tokens_to_expand(unit)) return;
+  const CpuUnit unit(cpu_level(), compute_type_of(c));
+  if (device_of(c.device.kind) != DeviceType::cpu || !p.fits || std::max<int64_t>(batches.most_tokens, 1) > most_tokens_to_expand(unit)) return;
   uint64_t panels = 0;
   for (const LinearShape& s : linear_shapes(model.config)) panels += ExpandedWeight::panel_bytes(unit, s.rows, s.columns);
   if (panels > (p.available_bytes - p.bytes.total) / 4) return;

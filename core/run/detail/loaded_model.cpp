@@ -90,7 +90,7 @@ LoadedModel load_for_use(const LoadRequest& request, std::stop_token stop) {
   // The adapter's own files are checked before the weights are read: a wrong one must not cost a minute.
   AdapterFiles adapter_files;
   if (!adapter.empty()) adapter_files = read_adapter(adapter);
-  out.cx = std::make_unique<Context>(request.threads);
+  out.cx = std::make_unique<Context>(request.threads, request.device);
   out.cx->set_compute(request.compute);
   out.model = load_model(*out.files, *out.cx, request.options, stop, request.progress);
   out.tokenizer = out.files->tokenizer();

@@ -26,6 +26,7 @@ struct LoadRequest {
   std::string adapter;  // PEFT folder, GGUF adapter, run folder, checkpoint folder, or empty
   LoadOptions options;
   int threads = 0;
+  DeviceType device = DeviceType::cpu;
   ComputeType compute = ComputeType::f32;
   std::function<void(uint64_t, uint64_t)> progress;
 };

@@ -71,7 +71,7 @@ std::vector<int64_t> ranks_of(const MemoryQuestion& q, const std::vector<LinearS
 /// counted as gradients of the adapter: those come one block after the other while the saved values of blocks go.
 uint64_t activation_peak(const MemoryQuestion& q, const std::vector<int64_t>& ranks, uint64_t logit_bytes, uint64_t gradient_bytes) {
   const int64_t tokens = q.batches.most_tokens, targets = q.batches.most_targets;
-  const ActivationBytes a = activation_bytes(q.model.config, ranks, q.policy, compute_type_of(q.config.device.compute, q.config.quantization.format), tokens,
+  const ActivationBytes a = activation_bytes(q.model.config, ranks, q.policy, compute_type_of(q.config), tokens,
                                            std::min(tokens, q.batches.longest_document), targets);
   const auto c = static_cast<uint64_t>(q.model.config.hidden_size);
   // Dropout makes a masked copy of a layer's input while the layer is at work.
@@ -129,7 +129,7 @@ PlanBytes estimate_memory(const MemoryQuestion& q) {
   const auto groups = static_cast<uint64_t>(std::clamp<int64_t>(q.config.device.numa_groups, 1, std::max<int64_t>(q.batches.most_micro_batches, 1)));
   b.adapter = trainable * kFloat * (1 + groups);  // values and gradients
   b.optimizer = optimizer_kind(q.config).paged ? 0 : optimizer_state_bytes(q);
-  const bool rounded = compute_type_of(q.config.device.compute, q.config.quantization.format) == ComputeType::bf16;
+  const bool rounded = compute_type_of(q.config) == ComputeType::bf16;
   const std::vector<int64_t> ranks = ranks_of(q, linear_shapes(m));
   b.activations = groups * activation_peak(q, ranks, rounded ? 0 : logits, trainable * kFloat);
   const auto scratch_of = [&](uint64_t n) { return rounded ? bf16_scratch(q, n, ranks) : f32_scratch(q, n, logits, rows); };

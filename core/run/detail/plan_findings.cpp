@@ -9,7 +9,9 @@
 #include "core/base/text.h"
 #include "core/methods/target_match.h"
 #include "core/optim/optimizer.h"
+#include "core/run/detail/run_setup.h"
 #include "core/tensor/cpu_level.h"
+#include "core/tensor/device_memory.h"
 
 namespace lorikeet::detail {
 namespace {
@@ -94,9 +96,9 @@ void add_field_findings(std::vector<Finding>& out, const RunConfig& c) {
     out.push_back(with_fix(finding("warning", "optimizer.learning_rate",
                                    fmt::format("A learning rate of {} is far from what adapters are trained with (1e-5 to 1e-3).", shortest(c.optimizer.learning_rate))),
                            "Use 2e-4", "optimizer.learning_rate", 2e-4));
-  if (c.device.kind.rfind("cuda", 0) == 0)
-    out.push_back(with_fix(finding("error", "device.kind", "This version does not train on CUDA."), "Use the CPU", "device.kind", "cpu"));
-  if (c.device.compute == "bf16" && fast_compute(cpu_level()) != ComputeType::bf16)
+  if (!has_device(device_of(c.device.kind)))
+    out.push_back(with_fix(finding("error", "device.kind", "No GPU can be used on this machine."), "Use the CPU", "device.kind", "cpu"));
+  if (device_of(c.device.kind) == DeviceType::cpu && c.device.compute == "bf16" && fast_compute(cpu_level()) != ComputeType::bf16)
     out.push_back(with_fix(finding("warning", "device.compute", "This CPU has no fast unit for bf16: products of bf16 numbers are computed in f32, which saves no time."),
                            "Decide automatically", "device.compute", "auto"));
   if (c.adapter.dora) out.push_back(with_fix(finding("error", "adapter.dora", "DoRA is not in this version."), "Plain LoRA", "adapter.dora", false));

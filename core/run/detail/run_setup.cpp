@@ -15,6 +15,7 @@
 #include "core/io/model_files.h"
 #include "core/run/queries.h"
 #include "core/train/thread_groups.h"
+#include "core/tensor/device_memory.h"
 
 namespace lorikeet::detail {
 namespace {
@@ -34,10 +35,9 @@ bool is_pattern(const StringList& targets) {
 }
 
 void resolve_device(RunConfig& c) {
-  if (c.device.kind.rfind("cuda", 0) == 0)
-    throw UnsupportedError("device.kind: training on CUDA is not in this version; use --device cpu or auto");
-  c.device.kind = "cpu";
-  c.device.compute = compute_type_of(c.device.compute, c.quantization.format) == ComputeType::bf16 ? "bf16" : "f32";
+  require_device(c.device.kind);
+  if (c.device.kind == "auto") c.device.kind = std::string(device_name(device_of(c.device.kind)));
+  c.device.compute = compute_type_of(c) == ComputeType::bf16 ? "bf16" : "f32";
   resolve_threads(c);
 }
 
@@ -180,11 +180,24 @@ AdapterSpec adapter_spec_of(const RunConfig& c, const std::string& base_model_na
   return s;
 }
 
-ComputeType compute_type_of(const std::string& compute, const std::string& format) {
+DeviceType device_of(const std::string& kind) {
+  if (kind == "cpu") return DeviceType::cpu;
+  return kind != "auto" || has_device(DeviceType::cuda) ? DeviceType::cuda : DeviceType::cpu;
+}
+
+void require_device(const std::string& kind) {
+  if (!has_device(device_of(kind)))
+    throw UnsupportedError("device.kind " + kind + ": no GPU can be used here (`lorikeet device` says why); use --device cpu or auto");
+}
+
+ComputeType compute_type_of(const std::string& compute, const std::string& format, DeviceType device) {
   if (compute != "auto") return compute == "bf16" ? ComputeType::bf16 : ComputeType::f32;
   // Who asks for weights in f32 asks for their digits.
-  return format == "f32" ? ComputeType::f32 : fast_compute(cpu_level());
+  if (format == "f32") return ComputeType::f32;
+  return device == DeviceType::cpu ? fast_compute(cpu_level()) : ComputeType::bf16;
 }
+
+ComputeType compute_type_of(const RunConfig& c) { return compute_type_of(c.device.compute, c.quantization.format, device_of(c.device.kind)); }
 
 QuantOptions quant_options_of(const RunConfig& c) {
   return {.double_quant = c.quantization.double_quant, .block_size = static_cast<int>(c.quantization.block_size)};

@@ -8,6 +8,7 @@
 #include "core/methods/method.h"
 #include "core/models/model_config.h"
 #include "core/quant/weight_format.h"
+#include "core/tensor/cpu_level.h"
 
 namespace lorikeet::detail {
 
@@ -30,9 +31,14 @@ void take_over_adapter(RunConfig& config, const std::vector<std::string>& given)
 void check_starting_adapter(const RunConfig& config, const ModelConfig& model);
 AdapterSpec adapter_spec_of(const RunConfig& config, const std::string& base_model_name);
 QuantOptions quant_options_of(const RunConfig& config);
-/// What a value of device.compute means on the CPU for weights of this format: `auto` is bf16 where the unit is fast at it
-/// (cpu_level.h), f32 elsewhere and for format f32.
-ComputeType compute_type_of(const std::string& compute, const std::string& format);
+/// The device a value of device.kind means: `auto` is a GPU where this program found one it can use.
+DeviceType device_of(const std::string& kind);
+/// Throws UnsupportedError when the device is not there.
+void require_device(const std::string& kind);
+/// What a value of device.compute means for weights of this format: `auto` is bf16 where the device is fast at it (a GPU; a
+/// CPU by cpu_level.h), f32 elsewhere and for format f32.
+ComputeType compute_type_of(const std::string& compute, const std::string& format, DeviceType device);
+ComputeType compute_type_of(const RunConfig& config);
 /// "SmolLM2-135M-Instruct-appointments-20261123-140211"
 std::string default_run_name(const RunConfig& config, double now);
 /// Where a run goes: `out`, else run.folder/run.name with a number added when that is taken.

@@ -16,11 +16,13 @@ namespace {
 
 std::string store_path() { return user_cache_folder() + "/throughput.json"; }
 
-CpuUnit unit_of(const RunConfig& c) { return {cpu_level(), compute_type_of(c.device.compute, c.quantization.format)}; }
+CpuUnit unit_of(const RunConfig& c) { return {cpu_level(), compute_type_of(c)}; }
 
 std::string key_of(const RunConfig& c, const ModelFacts& m, const std::string& policy) {
-  return fmt::format("{} {} {} {} threads={} {} {}", m.base_name, m.config.parameter_count(), c.quantization.format, policy, c.device.threads,
-                     cpu_level_name(cpu_level()), unit_of(c).compute == ComputeType::bf16 ? "bf16" : "f32");
+  const bool gpu = device_of(c.device.kind) != DeviceType::cpu;
+  const std::string where = gpu ? c.device.kind : fmt::format("threads={} {}", c.device.threads, cpu_level_name(cpu_level()));
+  return fmt::format("{} {} {} {} {} {}", m.base_name, m.config.parameter_count(), c.quantization.format, policy, where,
+                     unit_of(c).compute == ComputeType::bf16 ? "bf16" : "f32");
 }
 
 Json read_store() {

@@ -14,6 +14,7 @@
 #include "core/methods/method.h"
 #include "core/ops/expanded_weight.h"
 #include "core/run/detail/run_setup.h"
+#include "core/tensor/device_memory.h"
 #include "core/tensor/host_arena.h"
 
 namespace lorikeet::detail {
@@ -95,8 +96,8 @@ struct TrainingRun::Machine {
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<Trainer> trainer;
   Machine(const RunConfig& c, const Topology& topology)
-      : cx(static_cast<int>(c.device.threads), DeviceType::cpu, c.device.pin_threads ? topology.pin_order() : std::vector<int>{}) {
-    cx.set_compute(compute_type_of(c.device.compute, c.quantization.format));
+      : cx(static_cast<int>(c.device.threads), device_of(c.device.kind), c.device.pin_threads ? topology.pin_order() : std::vector<int>{}) {
+    cx.set_compute(compute_type_of(c));
   }
 };
 
@@ -138,7 +139,7 @@ void TrainingRun::load(bool fresh, std::stop_token stop, const JobEvents& events
       m.parameters, {.beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps, .weight_decay = o.weight_decay, .folder = folder_.path()});
   m.trainer = std::make_unique<Trainer>(m.cx, *m.model, m.parameters, *m.optimizer,
                                         TrainerOptions{.max_grad_norm = o.max_grad_norm, .policy = policy_, .seed = static_cast<uint64_t>(config_.training.seed)});
-  if (config_.device.numa_groups > 1)
+  if (config_.device.numa_groups > 1 && m.cx.device() == DeviceType::cpu)
     m.trainer->use_groups(make_thread_groups(static_cast<int>(config_.device.numa_groups), m.cx, config_.device.pin_threads, topology));
 }
 
@@ -199,6 +200,7 @@ void TrainingRun::one_step(std::stop_token stop, const JobEvents& events) {
   const int64_t k = counters_.step;
   const double rate = learning_rate(schedule_, k), began = monotonic_seconds();
   arena_reset_peak();
+  if (const DeviceType device = machine_->cx.device(); device != DeviceType::cpu) device_memory(device).reset_peak();
   std::vector<TokenBatch> batches;
   for (const auto& rows : batches_.rows_of_step(k, stop)) batches.push_back(rows_.collate(rows));
   const StepResult r = machine_->trainer->train_step(batches, rate, k, stop);
@@ -229,8 +231,9 @@ void TrainingRun::report(const StepResult& r, double rate, double seconds, const
   s.target_tokens = counters_.target_tokens;
   s.tokens_per_s = seconds > 0 ? static_cast<double>(r.tokens) / seconds : 0;
   s.step_ms = seconds * 1000;
-  // On the CPU the tensors are the device's memory: their largest sum within the step.
-  s.device_bytes = arena_statistics().peak_bytes;
+  // On the CPU the tensors are the device's memory. The largest sum within the step.
+  const DeviceType device = machine_->cx.device();
+  s.device_bytes = device == DeviceType::cpu ? arena_statistics().peak_bytes : device_memory(device).statistics().peak_bytes;
   s.host_bytes = resident_bytes();
   s.time = wall_seconds();
   s.seconds_left = step_seconds_ * static_cast<double>(total_steps_ - counters_.step);

@@ -5,67 +5,16 @@
 #include "core/ops/cpu_kernels.h"
 #include "core/optim/schedule.h"
 #include "core/train/trainer.h"
-#include "tests/core/models/tiny_model.h"
-#include "tests/support/support.h"
+#include "tests/core/train/parity_fixture.h"
 
 using namespace lorikeet;
 using namespace lorikeet::test;
-
-namespace {
-
-AdapterSpec spec_from(const std::string& path) {
-  const Json j = read_json_file(path);
-  AdapterSpec spec;
-  spec.rank = j["r"];
-  spec.alpha = j["lora_alpha"];
-  spec.rslora = j["use_rslora"];
-  spec.target_is_pattern = j["target_modules"].is_string();
-  if (spec.target_is_pattern)
-    spec.target_modules = {j["target_modules"].get<std::string>()};
-  else
-    spec.target_modules = j["target_modules"].get<std::vector<std::string>>();
-  spec.rank_pattern = j["rank_pattern"].get<std::map<std::string, int64_t>>();
-  spec.alpha_pattern = j["alpha_pattern"].get<std::map<std::string, double>>();
-  return spec;
-}
-
-/// A fixture opened: the base model, its adapter with the saved values, and what is expected.
-struct Fixture {
-  Context cx{2};
-  std::unique_ptr<Model> model;
-  std::vector<NamedParameter> parameters;
-  TensorMap expected;
-  Json settings;
-
-  explicit Fixture(const std::string& name) {
-    const std::string folder = data_path("parity/" + name);
-    MapSource source(read_fixture(folder + "/model.safetensors"));
-    model = models().get("LlamaForCausalLM")(config_from_json(folder + "/config.json"), source, {});
-    const Method& lora = *methods().get("lora");
-    lora.attach(*model, spec_from(folder + "/adapter/adapter_config.json"));
-    parameters = lora.parameters(*model);
-    const TensorMap saved = read_fixture(folder + "/adapter/adapter_model.safetensors");
-    if (saved.size() != parameters.size()) throw std::runtime_error("other modules matched than by PEFT");
-    for (auto& p : parameters) p.var->value.copy_from(saved.at(p.name));
-    expected = read_fixture(folder + "/fixture.safetensors");
-    settings = fixture_settings(folder + "/fixture.safetensors");
-  }
-  TokenBatch micro(int64_t i) const { return batch_from(expected, "micro_" + std::to_string(i) + "."); }
-  std::vector<TokenBatch> step(int64_t k) const {
-    std::vector<TokenBatch> out;
-    const auto n = settings["accumulation"].get<int64_t>();
-    for (int64_t i = 0; i < n; ++i) out.push_back(micro(k * n + i));
-    return out;
-  }
-};
-
-}  // namespace
 
 class TrainerParityTest : public QObject {
   Q_OBJECT
   static void rows() {
     QTest::addColumn<QString>("name");
-    for (const char* name : {"gqa_tied", "mha_untied_bias", "llama3_rope", "linear_rope", "mistral_window_geglu"}) QTest::newRow(name) << name;
+    for (const char* name : kParityFixtures) QTest::newRow(name) << name;
   }
   static std::string name() {
     QFETCH_GLOBAL(QString, name);
@@ -77,7 +26,7 @@ class TrainerParityTest : public QObject {
   void initTestCase() { register_cpu_kernels(); }
 
   void logitsAndTokenLosses() {
-    Fixture f(name());
+    ParityFixture f(name());
     const TokenBatch batch = f.micro(0);
     const auto logits = [&] {
       Tape tape(f.cx, false);
@@ -95,7 +44,7 @@ class TrainerParityTest : public QObject {
     QVERIFY2(base < 1e-5, qPrintable(QString::number(base)));
   }
   void adapterGradientsOfAStep() {
-    Fixture f(name());
+    ParityFixture f(name());
     double targets = 0;
     for (const TokenBatch& b : f.step(0)) targets += static_cast<double>(b.target_tokens());
     for (const TokenBatch& batch : f.step(0)) {
@@ -110,7 +59,7 @@ class TrainerParityTest : public QObject {
     QVERIFY2(worst < 1e-4, qPrintable(QString::number(worst)));
   }
   void twentyAdamwSteps() {
-    Fixture f(name());
+    ParityFixture f(name());
     const auto optimizer = optimizers().get("adamw").make(f.parameters, {0.9, 0.999, 1e-8, f.settings["weight_decay"]});
     Trainer trainer(f.cx, *f.model, f.parameters, *optimizer, {f.settings["max_norm"], CheckpointPolicy::full, 1});
     ScheduleSpec schedule{"cosine", f.settings["peak"], f.settings["steps"], 0};

@@ -1,0 +1,151 @@
+// Whole training steps through the CUDA code path: against transformers + PEFT, and against the CPU backend.
+#include <cmath>
+
+#include "core/base/random.h"
+#include "core/optim/schedule.h"
+#include "core/train/trainer.h"
+#include "tests/core/train/parity_fixture.h"
+#include "tests/cuda/cuda_support.h"
+
+using namespace lorikeet;
+using namespace lorikeet::test;
+
+namespace {
+
+/// A random model with an adapter, on a device, and an optimizer for it.
+struct Run {
+  Context cx;
+  std::unique_ptr<Model> model;
+  std::vector<NamedParameter> parameters;
+  std::unique_ptr<Optimizer> optimizer;
+  std::unique_ptr<Trainer> trainer;
+
+  Run(DeviceType device, const ModelConfig& config, const std::string& format, ComputeType compute, CheckpointPolicy policy, const char* optimizer_name = "adamw",
+      double dropout = 0)
+      : cx(2, device) {
+    cx.set_compute(compute);
+    MapSource source(random_weights(config, 5));
+    source.format = format;
+    WeightsOn on_device(source, device);
+    model = models().get("LlamaForCausalLM")(config, on_device, {});
+    AdapterSpec spec;
+    spec.rank = 6;
+    spec.alpha = 12;
+    spec.dropout = dropout;
+    const Method& lora = *methods().get("lora");
+    lora.attach(*model, spec);
+    parameters = lora.parameters(*model);
+    for (size_t i = 0; i < parameters.size(); ++i)  // B too, so that every gradient is alive
+      parameters[i].var->value.copy_from(random_tensor(parameters[i].var->value.shape(), 100 + i, DType::f32, 0.05));
+    optimizer = optimizers().get(optimizer_name).make(parameters, {.folder = folder_.path()});
+    trainer = std::make_unique<Trainer>(cx, *model, parameters, *optimizer, TrainerOptions{1, policy, 7});
+  }
+  std::vector<double> losses(int steps) {
+    std::vector<double> out;
+    for (int k = 0; k < steps; ++k) {
+      const StepResult r = trainer->train_step({random_batch({17, 1, 30}, model->config().vocab_size, 50 + static_cast<uint64_t>(k % 3)), random_batch({40}, model->config().vocab_size, 60)}, 2e-3, k, {});
+      out.push_back(r.loss);
+    }
+    return out;
+  }
+
+ private:
+  ScratchFolder folder_;
+};
+
+ModelConfig config_of(int64_t head_dim) {
+  ModelConfig c = tiny_config();
+  c.head_dim = head_dim;
+  return c;
+}
+
+double largest_difference(const std::vector<double>& a, const std::vector<double>& b) {
+  double worst = 0;
+  for (size_t i = 0; i < a.size(); ++i) worst = std::isfinite(a[i]) ? std::max(worst, std::abs(a[i] - b[i])) : HUGE_VAL;
+  return worst;
+}
+
+}  // namespace
+
+class TrainerCudaTest : public QObject {
+  Q_OBJECT
+ private slots:
+  void initTestCase() { LORIKEET_NEEDS_GPU(); }
+
+  void twentyStepsAgreeWithTransformers_data() {
+    QTest::addColumn<QString>("name");
+    for (const char* name : kParityFixtures) QTest::newRow(name) << name;
+  }
+  void twentyStepsAgreeWithTransformers() {
+    QFETCH(QString, name);
+    ParityFixture f(name.toStdString(), DeviceType::cuda);
+    const auto optimizer = optimizers().get("adamw").make(f.parameters, {0.9, 0.999, 1e-8, f.settings["weight_decay"]});
+    Trainer trainer(f.cx, *f.model, f.parameters, *optimizer, {f.settings["max_norm"], CheckpointPolicy::norms_swiglu, 1});
+    ScheduleSpec schedule{"cosine", f.settings["peak"], f.settings["steps"], 0};
+    schedule.warmup_steps = warmup_length(0, f.settings["warmup_ratio"], schedule.total_steps);
+    double worst = 0;
+    for (int64_t k = 0; k < schedule.total_steps; ++k) {
+      const StepResult got = trainer.train_step(f.step(k), learning_rate(schedule, k), k, {});
+      worst = std::max(worst, std::abs(got.loss - f.expected.at("step_losses").data<double>()[k]));
+      QVERIFY(std::abs(got.grad_norm / f.expected.at("grad_norms").data<double>()[k] - 1) < 1e-3);
+    }
+    qInfo("largest loss difference over the steps: %g", worst);
+    QVERIFY2(worst < 2e-4, qPrintable(QString::number(worst)));
+    for (const auto& p : f.parameters) QVERIFY(relative_l2(on_cpu(p.var->value), f.expected.at("final." + p.name)) < 1e-3);
+  }
+
+  void twentyStepsAgreeWithTheCpu_data() {
+    QTest::addColumn<QString>("format");
+    QTest::addColumn<bool>("rounded");
+    QTest::addColumn<int>("head_dim");
+    QTest::addColumn<QString>("optimizer");
+    QTest::addColumn<double>("dropout");
+    QTest::addColumn<double>("bound");
+    QTest::newRow("nf4 f32") << "nf4" << false << 8 << "adamw" << 0.0 << 1e-4;
+    QTest::newRow("int3 f32 with dropout") << "int3" << false << 8 << "adamw" << 0.1 << 1e-4;
+    QTest::newRow("nf4 bf16") << "nf4" << true << 8 << "adamw" << 0.0 << 5e-3;
+    QTest::newRow("nf4 bf16 by fragments") << "nf4" << true << 64 << "adamw" << 0.0 << 5e-3;
+    QTest::newRow("nf4 f32 8-bit moments") << "nf4" << false << 64 << "adamw8bit" << 0.0 << 1e-3;
+    QTest::newRow("nf4 f32 paged") << "nf4" << false << 8 << "paged_adamw" << 0.0 << 1e-4;
+  }
+  void twentyStepsAgreeWithTheCpu() {
+    QFETCH(QString, format);
+    QFETCH(bool, rounded);
+    QFETCH(int, head_dim);
+    QFETCH(QString, optimizer);
+    QFETCH(double, dropout);
+    QFETCH(double, bound);
+    const auto run = [&](DeviceType device) {
+      Run r(device, config_of(head_dim), format.toStdString(), rounded ? ComputeType::bf16 : ComputeType::f32, CheckpointPolicy::mlp, optimizer.toLatin1().constData(), dropout);
+      return r.losses(20);
+    };
+    const std::vector<double> wanted = run(DeviceType::cpu), got = run(DeviceType::cuda);
+    const double worst = largest_difference(got, wanted);
+    qInfo("losses %g .. %g, largest difference %g", wanted.front(), wanted.back(), worst);
+    QVERIFY2(worst < bound, qPrintable(QString::number(worst)));
+    QVERIFY(wanted.back() < wanted.front());
+  }
+
+  void policiesAndRunsGiveTheSameBits() {
+    std::vector<double> first;
+    for (const CheckpointPolicy policy : kCheckpointPolicies) {
+      Run r(DeviceType::cuda, config_of(64), "nf4", ComputeType::bf16, policy);
+      const std::vector<double> losses = r.losses(3);
+      if (first.empty()) first = losses;
+      QVERIFY2(losses == first, checkpoint_policy_name(policy).data());
+    }
+  }
+
+  void nothingIsLeftOnTheDevice() {
+    const uint64_t before = device_memory(DeviceType::cuda).statistics().live_bytes;
+    {
+      Run r(DeviceType::cuda, tiny_config(), "nf4", ComputeType::f32, CheckpointPolicy::none);
+      r.losses(1);
+      QVERIFY(device_memory(DeviceType::cuda).statistics().live_bytes > before);
+    }
+    QCOMPARE(device_memory(DeviceType::cuda).statistics().live_bytes, before);
+  }
+};
+
+LORIKEET_TEST_MAIN(TrainerCudaTest)
+#include "trainer_cuda_test.moc"
