@@ -1,6 +1,8 @@
 // lorikeet plan, train, resume: before, during and after an interruption of a run.
 #include <memory>
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "app/cli/cli.h"
@@ -33,13 +35,14 @@ std::string plan_text(const Plan& p) {
 }
 
 // The plan, or what makes the run impossible: the same refusals, with the same exit codes, as train itself has.
-Plan planned(const RunConfig& config, const std::vector<std::string>& given) {
-  const RunConfig resolved = detail::resolve_config(config, given);
+Plan planned(const RunConfig& config, const std::vector<std::string>& given, const Card* card = nullptr) {
+  RunConfig resolved = detail::resolve_config(config, given);
+  if (card && std::find(given.begin(), given.end(), "device.compute") == given.end()) resolved.device.compute = config.device.compute;  // was decided for this machine
   Planner planner;
   planner.prepare(resolved);
   planner.check();
   if (!resolved.adapter.from.empty()) detail::check_starting_adapter(resolved, open_model(resolved.model.path)->config());
-  Plan plan = planner.plan(resolved);
+  Plan plan = planner.plan(resolved, card);
   for (const auto& f : plan.findings)
     if (f.severity == "error") refuse(resolved, f);
   return plan;
@@ -81,16 +84,19 @@ int run_and_print(const Cli& cli, Job& job) {
 
 void add_plan(CLI::App& app, Cli& cli) {
   auto* c = app.add_subcommand("plan", "memory, time and disk of a run before it starts, by part");
-  c->footer("\nExamples:\n  lorikeet plan my-run.json\n  lorikeet plan --set data.train=my.jsonl --set adapter.rank=64 --probe --json\n\nlorikeet train --help lists all settings.");
-  struct Arguments { ConfigArguments config; bool probe = false; };
+  c->footer("\nExamples:\n  lorikeet plan my-run.json\n  lorikeet plan --set data.train=my.jsonl --set adapter.rank=64 --probe --json\n  lorikeet plan my-run.json --device-model \"RTX 4090\"\n\nlorikeet train --help lists all settings.");
+  struct Arguments { ConfigArguments config; bool probe = false; std::string card; };
   auto a = std::make_shared<Arguments>();
   a->config.add_to(*c);
   c->add_flag("--probe", a->probe, "make two steps for real, and say what they took");
+  c->add_option("--device-model", a->card, "a graphics card that is not here to plan for, for example \"RTX 4090\"");
   c->callback([&cli, a] {
     cli.action = [&cli, a] {
       std::vector<std::string> given;
       const RunConfig config = a->config.resolve(cli, &given);
-      Plan p = planned(config, given);
+      const Card* card = a->card.empty() ? nullptr : &card_named(a->card);
+      if (card && a->probe) throw UsageError("--probe makes steps on this machine; it does not go with --device-model");
+      Plan p = planned(config, given, card);
       if (a->probe) {
         const auto job = make_probe_job(config, given);
         if (const int code = cli.run_job(*job); code != kExitDone) return code;

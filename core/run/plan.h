@@ -8,6 +8,7 @@
 
 #include "core/base/json.h"
 #include "core/config/run_config.h"
+#include "core/run/cards.h"
 
 namespace lorikeet {
 
@@ -53,7 +54,8 @@ class Planner {
   bool is_prepared(const RunConfig& config) const;
   /// Throws what prepare() met (a missing model, data that cannot be used), with its exit code.
   void check() const;
-  Plan plan(const RunConfig& config) const;
+  /// `card`: as on this graphics card instead of the machine's own device.
+  Plan plan(const RunConfig& config, const Card* card = nullptr) const;
 
  private:
   struct State;

@@ -185,9 +185,12 @@ void Planner::check() const {
   if (const auto now = state_->now(); now->error) std::rethrow_exception(now->error);
 }
 
-Plan Planner::plan(const RunConfig& given) const {
+Plan Planner::plan(const RunConfig& wanted, const Card* card) const {
   Plan p;
+  RunConfig given = wanted;
+  if (card) given.device.kind = "auto";  // whether this machine has a GPU does not matter
   add_field_findings(p.findings, given);
+  if (card) given.device.kind = "cuda";
   RunConfig c = given;
   try {
     if (!c.adapter.from.empty() && !has_error(p.findings)) take_over_adapter(c, {});
@@ -203,7 +206,7 @@ Plan Planner::plan(const RunConfig& given) const {
     std::optional<DataFacts> data;
     if (same_model && now->model) fit_to_context_quietly(c, now->model->config);
     if (same_data && now->data) data = facts_of(*now->data, c);
-    if (same_model && now->model) fill_plan(p, c, given, *now->model, data ? &*data : nullptr);
+    if (same_model && now->model) fill_plan(p, c, given, *now->model, data ? &*data : nullptr, card);
   } catch (const ConfigError& e) {
     const bool said = std::any_of(p.findings.begin(), p.findings.end(), [&](const Finding& f) { return f.severity == "error" && f.key == e.where(); });
     if (!said) p.findings.push_back(finding("error", e.where(), e.what()));

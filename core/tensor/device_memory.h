@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "core/tensor/dtype.h"
 
@@ -31,6 +32,8 @@ struct DeviceMemory {
   void (*trim)();
   /// Waits until all work given to the device is done.
   void (*synchronize)();
+  /// As the maker calls it.
+  std::string (*name)();
 };
 /// Null takes a device's memory away. Before any thread starts.
 void set_device_memory(DeviceType device, const DeviceMemory* memory);

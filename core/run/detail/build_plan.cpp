@@ -11,12 +11,14 @@
 #include "core/base/threads.h"
 #include "core/methods/method.h"
 #include "core/ops/expanded_weight.h"
+#include "core/run/detail/gpu_estimate.h"
 #include "core/run/detail/memory_estimate.h"
 #include "core/run/detail/plan_findings.h"
 #include "core/run/detail/run_setup.h"
 #include "core/run/detail/throughput.h"
 #include "core/run/queries.h"
 #include "core/tensor/cpu_level.h"
+#include "core/tensor/device_memory.h"
 
 namespace lorikeet::detail {
 namespace {
@@ -31,7 +33,7 @@ uint64_t encoded_bytes(const DataFacts& d) {
 void choose_policy(Plan& p, const RunConfig& c, MemoryQuestion& q) {
   const auto ask = [&](CheckpointPolicy policy) {
     q.policy = policy;
-    p.bytes = estimate_memory(q);
+    p.bytes = device_of(c.device.kind) == DeviceType::cpu ? estimate_memory(q) : estimate_gpu_memory(q);
     p.policy = checkpoint_policy_name(policy);
     p.fits = p.bytes.total <= p.available_bytes;
   };
@@ -57,10 +59,10 @@ void choose_panels(Plan& p, const RunConfig& c, const ModelFacts& model, const B
   p.bytes.total += panels;
 }
 
-void add_time(Plan& p, const RunConfig& c, const ModelFacts& model, const BatchFacts& b) {
-  const auto measured = measured_tokens_per_s(c, model, p.policy);
+void add_time(Plan& p, const RunConfig& c, const ModelFacts& model, const BatchFacts& b, const Card* card) {
+  const auto measured = card ? std::nullopt : measured_tokens_per_s(c, model, p.policy);
   p.seconds_measured = measured.has_value();
-  const double rate = measured ? *measured : estimated_tokens_per_s(c, model, b, p.policy);
+  const double rate = measured ? *measured : estimated_tokens_per_s(c, model, b, p.policy, card);
   // Evaluation is a forward pass alone: about a third of the work of a step.
   const int64_t every = c.training.eval_every > 0 ? c.training.eval_every : std::max<int64_t>(1, (b.steps + 9) / 10);
   const double evaluations = static_cast<double>(b.steps / every + (b.steps % every != 0));
@@ -81,15 +83,26 @@ void add_disk(Plan& p, const RunConfig& c, uint64_t state_bytes) {
   p.disk_free_bytes = free_disk_bytes(folder);
 }
 
-}  // namespace
-
-uint64_t memory_for(const RunConfig& c) {
-  // What this process holds already will be used again or counts as its base.
-  const uint64_t machine = available_memory_bytes() + resident_bytes();
-  return c.device.memory_limit > 0 ? std::min(machine, static_cast<uint64_t>(c.device.memory_limit)) : machine;
+/// Memory a run may use: what the device can give, or device.memory_limit when that is less.
+uint64_t memory_for(const RunConfig& c, const Card* card) {
+  const DeviceType device = device_of(c.device.kind);
+  uint64_t most = 0;
+  if (card) most = card->usable_bytes();
+  else if (device == DeviceType::cpu) most = available_memory_bytes() + resident_bytes();  // what this process holds already will be used again or counts as its base
+  else if (has_device(device)) most = device_memory(device).statistics().free_bytes + device_memory(device).statistics().reserved_bytes;
+  return c.device.memory_limit > 0 ? std::min(most, static_cast<uint64_t>(c.device.memory_limit)) : most;
 }
 
-void fill_plan(Plan& p, const RunConfig& given_config, const RunConfig& given, const ModelFacts& model, const DataFacts* data) {
+std::string device_text(const RunConfig& c, const Card* card) {
+  const DeviceType device = device_of(c.device.kind);
+  if (card) return fmt::format("{}, not this machine's", card->name);
+  if (device == DeviceType::cpu) return fmt::format("CPU, {}, {} thread{}", cpu_level_name(cpu_level()), c.device.threads, c.device.threads == 1 ? "" : "s");
+  return has_device(device) ? device_memory(device).name() : "no GPU";
+}
+
+}  // namespace
+
+void fill_plan(Plan& p, const RunConfig& given_config, const RunConfig& given, const ModelFacts& model, const DataFacts* data, const Card* card) {
   RunConfig c = given_config;
   resolve_threads(c);
   const AdapterSpec spec = adapter_spec_of(c, model.base_name);
@@ -99,8 +112,8 @@ void fill_plan(Plan& p, const RunConfig& given_config, const RunConfig& given, c
   p.model_parameters = model.config.parameter_count();
   p.trainable_parameters = method->parameter_count(shapes, spec);
   p.bits_per_weight = weights.bits_per_weight;
-  p.available_bytes = memory_for(c);
-  p.device = fmt::format("CPU, {}, {} thread{}", cpu_level_name(cpu_level()), c.device.threads, c.device.threads == 1 ? "" : "s");
+  p.available_bytes = memory_for(c, card);
+  p.device = device_text(c, card);
   p.model_text = fmt::format("{}, {:.0f}M parameters, context {}", model.config.architecture, static_cast<double>(p.model_parameters) / 1e6, model.config.max_positions);
   add_model_findings(p.findings, given, model);
   if (c.adapter.from.empty()) add_idle_name_findings(p.findings, shapes, spec);
@@ -126,7 +139,7 @@ void fill_plan(Plan& p, const RunConfig& given_config, const RunConfig& given, c
                    .data_bytes = data ? encoded_bytes(*data) : 0, .policy = CheckpointPolicy::none};
   choose_policy(p, c, q);
   choose_panels(p, c, model, batches);
-  if (p.steps > 0) add_time(p, c, model, batches);
+  if (p.steps > 0) add_time(p, c, model, batches, card);
   add_disk(p, c, optimizer_state_bytes(q));
   add_memory_findings(p.findings, c, p);
   add_disk_findings(p.findings, p, c.training.keep_checkpoints);

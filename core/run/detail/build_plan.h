@@ -7,8 +7,7 @@ namespace lorikeet::detail {
 
 /// `config` is resolved as far as the facts allow, `given` as the person has it (findings speak of that). `data` may be
 /// null: then only what the model decides is filled in. Adds findings. Throws ConfigError where the adapter fits nothing.
-void fill_plan(Plan& plan, const RunConfig& config, const RunConfig& given, const ModelFacts& model, const DataFacts* data);
-/// Memory a run may use: what the machine can give, or device.memory_limit when that is less.
-uint64_t memory_for(const RunConfig& config);
+/// `card`: a graphics card to plan for in place of the machine's own device.
+void fill_plan(Plan& plan, const RunConfig& config, const RunConfig& given, const ModelFacts& model, const DataFacts* data, const Card* card = nullptr);
 
 }  // namespace lorikeet::detail

@@ -55,8 +55,6 @@ WeightSize weight_size(const RunConfig& c, const ModelFacts& m) {
   return out;
 }
 
-namespace {
-
 std::vector<int64_t> ranks_of(const MemoryQuestion& q, const std::vector<LinearShape>& shapes) {
   const AdapterSpec spec = adapter_spec_of(q.config, q.model.base_name);
   std::vector<int64_t> ranks;
@@ -66,6 +64,8 @@ std::vector<int64_t> ranks_of(const MemoryQuestion& q, const std::vector<LinearS
   }
   return ranks;
 }
+
+namespace {
 
 /// Most that is alive between forward and backward, with what the head holds on top of the saved values, less what is
 /// counted as gradients of the adapter: those come one block after the other while the saved values of blocks go.

@@ -17,6 +17,8 @@ struct MemoryQuestion {
   CheckpointPolicy policy = CheckpointPolicy::none;
 };
 PlanBytes estimate_memory(const MemoryQuestion& q);
+/// The adapter's rank of each of `shapes`, 0 for those it does not sit on.
+std::vector<int64_t> ranks_of(const MemoryQuestion& q, const std::vector<LinearShape>& shapes);
 /// Bytes of the weights as the run holds them, and the bits a weight of the linears takes.
 struct WeightSize { uint64_t bytes = 0; double bits_per_weight = 0; };
 WeightSize weight_size(const RunConfig& config, const ModelFacts& model);

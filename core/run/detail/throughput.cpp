@@ -8,6 +8,7 @@
 #include "core/base/files.h"
 #include "core/base/json.h"
 #include "core/base/system.h"
+#include "core/run/detail/gpu_estimate.h"
 #include "core/run/detail/run_setup.h"
 #include "core/tensor/cpu_level.h"
 
@@ -69,7 +70,7 @@ void keep_tokens_per_s(const RunConfig& c, const ModelFacts& m, const std::strin
   }
 }
 
-double estimated_tokens_per_s(const RunConfig& c, const ModelFacts& m, const BatchFacts& b, const std::string& policy) {
+double estimated_tokens_per_s(const RunConfig& c, const ModelFacts& m, const BatchFacts& b, const std::string& policy, const Card* card) {
   double linears = 0;
   for (const LinearShape& s : linear_shapes(m.config)) linears += static_cast<double>(s.rows) * static_cast<double>(s.columns);
   const double passes = policy == "full" ? 3 : 2;  // forward, gradient of the input, and the forward again
@@ -78,7 +79,9 @@ double estimated_tokens_per_s(const RunConfig& c, const ModelFacts& m, const Bat
   const double length = static_cast<double>(std::max<int64_t>(b.longest_document, 1));
   const double attention = static_cast<double>(m.config.layers * m.config.heads * m.config.head_dim) * length;  // causal: half of T x T, two products
   const double flops = 2 * (passes * (linears + attention) + head);
-  return flops_per_thread(unit_of(c)) * static_cast<double>(std::max<int64_t>(c.device.threads, 1)) / std::max(flops, 1.0);
+  if (device_of(c.device.kind) == DeviceType::cpu)
+    return flops_per_thread(unit_of(c)) * static_cast<double>(std::max<int64_t>(c.device.threads, 1)) / std::max(flops, 1.0);
+  return card ? gpu_flops(*card) / std::max(flops, 1.0) : 0;
 }
 
 }  // namespace lorikeet::detail

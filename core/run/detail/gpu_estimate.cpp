@@ -1,0 +1,50 @@
+#include "core/run/detail/gpu_estimate.h"
+
+#include <algorithm>
+
+#include "core/models/activation_bytes.h"
+#include "core/run/detail/run_setup.h"
+
+namespace lorikeet::detail {
+namespace {
+
+// Sizes of the kernels' scratch, as cuda/ops has them.
+constexpr int64_t kMostDecoded = 256 << 20;  // a weight, or a panel of a larger one, in the type products read
+constexpr int64_t kMostLogits = 256 << 20;   // a chunk of logits in f32
+constexpr int64_t kWorkspace = 32 << 20;     // of the product library
+constexpr double kShareOfPeak = 0.35;        // of a card's dense products that a whole step reaches, small ops included
+
+}  // namespace
+
+double gpu_flops(const Card& card) { return card.teraflops * 1e12 * kShareOfPeak; }
+
+PlanBytes estimate_gpu_memory(const MemoryQuestion& q) {
+  const ModelConfig& m = q.model.config;
+  const int64_t row = compute_type_of(q.config) == ComputeType::bf16 ? 2 : 4;
+  const std::vector<LinearShape> shapes = linear_shapes(m);
+  const std::vector<int64_t> ranks = ranks_of(q, shapes);
+  const int64_t tokens = q.batches.most_tokens, targets = q.batches.most_targets;
+  const auto trainable = static_cast<uint64_t>(q.trainable);
+  PlanBytes b;
+  b.weights = weight_size(q.config, q.model).bytes;
+  b.adapter = trainable * 4 * 2;  // values and gradients
+  b.optimizer = optimizer_kind(q.config).paged ? 0 : optimizer_state_bytes(q);
+  const ActivationBytes a = activation_bytes(m, ranks, q.policy, compute_type_of(q.config), tokens, 0, targets);
+  // Of one micro-batch the gradients of the adapter come while what the blocks saved goes.
+  b.activations = a.peak;
+  int64_t widest = 0, decoded = 0, rank = 0;
+  for (size_t i = 0; i < shapes.size(); ++i) {
+    widest = std::max({widest, shapes[i].rows, shapes[i].columns});
+    decoded = std::max(decoded, shapes[i].rows * shapes[i].columns * row);
+    rank = std::max(rank, ranks[i]);
+  }
+  const int64_t head = std::min<int64_t>(kMostDecoded, m.vocab_size * m.hidden_size * row);
+  const int64_t logits = std::min<int64_t>(kMostLogits, std::max(targets, q.batches.most_eval_targets) * m.vocab_size * 4);
+  const int64_t copies = row == 2 ? tokens * widest * row + 2 * rank * widest * row : 0;  // dy and the adapter in the rows' type
+  const int64_t sums = 2 * tokens * rank * row;
+  b.scratch = static_cast<uint64_t>(std::max(std::min<int64_t>(decoded, kMostDecoded), head) + logits + (row == 2 ? logits / 2 : 0) + copies + sums + kWorkspace);
+  b.total = b.weights + b.adapter + b.optimizer + b.activations + b.scratch;
+  return b;
+}
+
+}  // namespace lorikeet::detail
