@@ -22,6 +22,7 @@ void register_cpu_kernels() {
   linear_cross_entropy_slot().set(cpu, &linear_cross_entropy_cpu);
   adamw_update_slot().set(cpu, &adamw_update_cpu);
   adamw8bit_update_slot().set(cpu, &adamw8bit_update_cpu);
+  square_sum_slot().set(cpu, &square_sum_cpu);
   elementwise_slot().set(cpu, &kElementwiseCpu);
 }
 

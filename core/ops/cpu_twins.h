@@ -10,6 +10,7 @@
 #include "core/ops/linear_cross_entropy.h"
 #include "core/ops/rms_norm.h"
 #include "core/ops/rope.h"
+#include "core/ops/square_sum.h"
 #include "core/ops/swiglu.h"
 
 namespace lorikeet {
@@ -29,6 +30,7 @@ void adapted_linear_backward_cpu(Context&, const AdaptedLinearBackwardArgs&);
 void linear_cross_entropy_cpu(Context&, const LinearCrossEntropyArgs&);
 void adamw_update_cpu(Context&, const AdamwUpdateArgs&);
 void adamw8bit_update_cpu(Context&, const Adamw8bitUpdateArgs&);
+void square_sum_cpu(Context&, const SquareSumArgs&);
 extern const ElementwiseKernels kElementwiseCpu;
 /// The epilogue of a linear layer as ops of their own, for kernels that do not fuse it.
 void linear_epilogue_cpu(Context&, const AdaptedLinearArgs&);

@@ -18,8 +18,8 @@ void rope(Context& cx, const RopeArgs& a) {
   ops::check_shape("rope", a.positions, "positions", {a.x.rows()});
   if (a.cos_sin.rank() != 2 || a.cos_sin.width() != a.head_dim)
     throw ShapeError("rope: cos_sin " + to_string(a.cos_sin.shape()) + "; wanted [positions, " + std::to_string(a.head_dim) + "]");
-  const int32_t* p = a.positions.data<int32_t>();
-  for (int64_t t = 0; t < a.x.rows(); ++t)
+  const int32_t* p = ops::indices_to_check(a.positions);
+  for (int64_t t = 0; p && t < a.x.rows(); ++t)
     if (p[t] < 0 || p[t] >= a.cos_sin.rows())
       throw ShapeError("rope: position " + std::to_string(p[t]) + " at token " + std::to_string(t) + "; the table has " + std::to_string(a.cos_sin.rows()));
   if (a.rounded) {

@@ -115,5 +115,7 @@ inline float __fmul_rn(float a, float b) { volatile float p = a * b; return p; }
 inline float __fadd_rn(float a, float b) { volatile float s = a + b; return s; }
 inline float __fdiv_rn(float a, float b) { volatile float q = a / b; return q; }
 inline float __fsqrt_rn(float a) { return std::sqrt(a); }
+inline double __dmul_rn(double a, double b) { volatile double p = a * b; return p; }
+inline double __dadd_rn(double a, double b) { volatile double s = a + b; return s; }
 template <class T> T min(T a, T b) { return b < a ? b : a; }
 template <class T> T max(T a, T b) { return a < b ? b : a; }

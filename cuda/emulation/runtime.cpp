@@ -5,6 +5,7 @@
 #include "cuda/backend.h"
 #include "cuda/device/number.cuh"
 #include "cuda/emulation/device_space.h"
+#include "cuda/runtime/device.h"
 #include "cuda/runtime/matmul.h"
 #include "cuda/runtime/memory.h"
 
@@ -52,6 +53,7 @@ DeviceStatistics statistics() {
 }
 void reset_peak() { peak = emulation::device_bytes_in_use(); }
 void nothing() {}
+std::string name() { return "emulated"; }
 
 double number(const void* data, DType type, int64_t at) {
   return type == DType::f32 ? static_cast<const float*>(data)[at] : f32(static_cast<const Bf16*>(data)[at]);
@@ -71,9 +73,11 @@ std::vector<double> operand(const void* data, DType type, int64_t stride, bool t
 }  // namespace
 
 const DeviceMemory& memory_functions() {
-  static constexpr DeviceMemory functions{&allocate, &copy, &copy, &copy, &zero, &statistics, &reset_peak, &nothing, &nothing};
+  static constexpr DeviceMemory functions{&allocate, &copy, &copy, &copy, &zero, &statistics, &reset_peak, &nothing, &nothing, &name};
   return functions;
 }
+
+int compute_capability() { return 80; }
 
 void matmul(const MatmulArgs& a) {
   const DeviceAccess access;

@@ -10,6 +10,7 @@
 #include "core/ops/linear_cross_entropy.h"
 #include "core/ops/rms_norm.h"
 #include "core/ops/rope.h"
+#include "core/ops/square_sum.h"
 #include "core/ops/swiglu.h"
 
 namespace lorikeet::cuda {
@@ -29,6 +30,7 @@ void adapted_linear_backward(Context&, const AdaptedLinearBackwardArgs&);
 void linear_cross_entropy(Context&, const LinearCrossEntropyArgs&);
 void adamw_update(Context&, const AdamwUpdateArgs&);
 void adamw8bit_update(Context&, const Adamw8bitUpdateArgs&);
+void square_sum(Context&, const SquareSumArgs&);
 extern const ElementwiseKernels kElementwise;
 /// Of core/ops/weight_on.h.
 FrozenWeightPtr upload_weight(const FrozenWeight&);

@@ -14,8 +14,15 @@ struct CudaError : Error {
   CudaError(cudaError_t c, const std::string& message) : Error("cuda", kExitFailed, message), code(c) {}
   cudaError_t code;
 };
+/// The process can use the device no more: a kernel went astray, the hardware failed or the driver took the device away.
+/// Every later call fails in the same way, whoever makes it.
+struct DeviceLostError : CudaError {
+  using CudaError::CudaError;
+};
 
-/// Throws CudaError, or OutOfMemoryError when the device ran out of memory (`asked` bytes; 0 when unknown).
+/// Whether an error of this kind ends the device's context.
+bool loses_the_device(cudaError_t code);
+/// Throws DeviceLostError, OutOfMemoryError when the device ran out of memory (`asked` bytes; 0 when unknown), else CudaError.
 [[noreturn]] void throw_cuda_error(cudaError_t code, const char* call, const char* file, int line, uint64_t asked = 0);
 
 /// After the start of a kernel: throws CudaError naming it.

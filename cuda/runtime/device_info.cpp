@@ -3,6 +3,7 @@
 
 #include "cuda/backend.h"
 #include "cuda/runtime/check.h"
+#include "cuda/runtime/device.h"
 
 namespace lorikeet {
 namespace {
@@ -65,6 +66,21 @@ GpuList list_gpus() {
   if (!any_usable) list.reason = list.gpus.front().name + ": " + list.gpus.front().reason;
   return list;
 }
+
+namespace cuda {
+
+int compute_capability() {
+  static const int capability = [] {
+    int device = 0, major = 0, minor = 0;
+    LORIKEET_CUDA(cudaGetDevice(&device));
+    LORIKEET_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+    LORIKEET_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
+    return 10 * major + minor;
+  }();
+  return capability;
+}
+
+}  // namespace cuda
 
 uint64_t free_gpu_bytes(int index) {
   size_t free_bytes = 0, total_bytes = 0;

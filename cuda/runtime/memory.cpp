@@ -113,11 +113,18 @@ DeviceStatistics statistics() {
 void reset_peak() { Arena::instance().reset_peak(); }
 void trim() { Arena::instance().trim(); }
 void synchronize() { LORIKEET_CUDA(cudaStreamSynchronize(stream())); }
+std::string name() {
+  int device = 0;
+  cudaDeviceProp properties;
+  LORIKEET_CUDA(cudaGetDevice(&device));
+  LORIKEET_CUDA(cudaGetDeviceProperties(&properties, device));
+  return properties.name;
+}
 
 }  // namespace
 
 const DeviceMemory& memory_functions() {
-  static constexpr DeviceMemory functions{&allocate, &from_host, &to_host, &copy, &zero, &statistics, &reset_peak, &trim, &synchronize};
+  static constexpr DeviceMemory functions{&allocate, &from_host, &to_host, &copy, &zero, &statistics, &reset_peak, &trim, &synchronize, &name};
   return functions;
 }
 

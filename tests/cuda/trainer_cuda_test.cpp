@@ -32,6 +32,7 @@ struct Run {
     spec.rank = 6;
     spec.alpha = 12;
     spec.dropout = dropout;
+    spec.target_modules = {"all-linear"};
     const Method& lora = *methods().get("lora");
     lora.attach(*model, spec);
     parameters = lora.parameters(*model);

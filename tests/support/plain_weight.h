@@ -19,6 +19,7 @@ class PlainWeight final : public FrozenWeight {
     for (int64_t r = 0; r < count; ++r)
       std::memcpy(out + r * out_stride, values_.row<float>(row + r), static_cast<size_t>(columns()) * sizeof(float));
   }
+  StoredForm stored_form() const override { return {0, values_.raw(), values_.bytes()}; }
   const float* plain_f32() const override { return decodes_ ? nullptr : values_.data<float>(); }
   const Tensor& values() const { return values_; }
 

@@ -8,25 +8,11 @@
 #include "core/base/files.h"
 #include "core/base/random.h"
 #include "core/quant/weight_format.h"
+#include "tests/support/plain_weight.h"
 #include "tests/support/support.h"
 
 namespace lorikeet::test {
 namespace {
-
-class PlainWeight final : public FrozenWeight {
- public:
-  explicit PlainWeight(Tensor values) : FrozenWeight(values.dim(0), values.dim(1)), values_(std::move(values)) {}
-  std::string_view format() const override { return "f32"; }
-  uint64_t bytes() const override { return values_.bytes(); }
-  void decode_rows(int64_t row, int64_t count, float* out, int64_t out_stride) const override {
-    for (int64_t r = 0; r < count; ++r)
-      std::memcpy(out + r * out_stride, values_.row<float>(row + r), static_cast<size_t>(columns()) * sizeof(float));
-  }
-  const float* plain_f32() const override { return values_.data<float>(); }
-
- private:
-  Tensor values_;
-};
 
 Json fixture_header(const std::string& content) {
   uint64_t length = 0;

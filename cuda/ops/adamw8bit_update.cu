@@ -1,0 +1,178 @@
+// AdamW update of one tensor whose moments are held in 8 bits (core/ops/adamw8bit_update.h). Source: Dettmers et al. 2022,
+// arXiv:2110.02861.
+//
+// One warp does a block of 256 elements: a lane holds elements 4 lane .. 4 lane + 3 of both halves, so that a warp's loads
+// are of 512 bytes in a row (of parameters and gradients) or 128 (of codes); the last block and operands that do not begin
+// at a multiple of 16 bytes go element by element. Decoded, updated in f32, used for the step, and coded again against
+// the block's largest magnitude. Every rounding is spelled out, so codes, maxima and parameters have the CPU op's bits.
+#include <cmath>
+#include <vector>
+
+#include "core/ops/dynamic_map.h"
+#include "cuda/device/pack.cuh"
+#include "cuda/device/reduce.cuh"
+#include "cuda/ops/twins.h"
+
+namespace lorikeet::cuda {
+namespace {
+
+constexpr int kThreads = 256, kWarps = kThreads / kWarpThreads;
+constexpr int kBlock = static_cast<int>(kMomentBlock), kEach = kBlock / kWarpThreads, kQuad = 4, kHalf = kBlock / 2;
+static_assert(kEach == 2 * kQuad);
+
+/// A map of core/ops/dynamic_map.h on the device.
+struct Map {
+  const float* values;
+  const uint8_t* code_of_point;
+};
+struct Constants {
+  float grad_scale, decay, beta1, one_minus_beta1, beta2, one_minus_beta2, minus_step_size, root_correction, eps;
+  Map first, second;
+};
+struct Operands {
+  float* p;
+  const float* g;
+  uint8_t *m_codes, *v_codes;
+  float *m_absmax, *v_absmax;
+  int64_t size;
+  bool aligned;
+};
+
+/// Element of its block that a lane's number i is.
+__device__ inline int place_of(int lane, int i) { return i / kQuad * kHalf + lane * kQuad + i % kQuad; }
+
+__device__ inline void load(const float* from, int lane, int n, bool whole, float* to) {
+  if (whole) {
+    for (int half = 0; half < 2; ++half) {
+      const auto quad = load_pack<kQuad>(from + place_of(lane, half * kQuad));
+      for (int i = 0; i < kQuad; ++i) to[half * kQuad + i] = quad.at[i];
+    }
+  } else {
+    for (int i = 0; i < kEach; ++i) to[i] = place_of(lane, i) < n ? from[place_of(lane, i)] : 0.0f;
+  }
+}
+__device__ inline void load(const uint8_t* from, int lane, int n, bool whole, uint8_t* to) {
+  if (whole) {
+    for (int half = 0; half < 2; ++half) {
+      const uint32_t quad = *reinterpret_cast<const uint32_t*>(from + place_of(lane, half * kQuad));
+      for (int i = 0; i < kQuad; ++i) to[half * kQuad + i] = static_cast<uint8_t>(quad >> 8 * i);
+    }
+  } else {
+    for (int i = 0; i < kEach; ++i) to[i] = place_of(lane, i) < n ? from[place_of(lane, i)] : uint8_t{0};
+  }
+}
+__device__ inline void store(float* to, int lane, int n, bool whole, const float* from) {
+  if (whole) {
+    for (int half = 0; half < 2; ++half) {
+      Pack<float, kQuad> quad;
+      for (int i = 0; i < kQuad; ++i) quad.at[i] = from[half * kQuad + i];
+      store_pack(to + place_of(lane, half * kQuad), quad);
+    }
+  } else {
+    for (int i = 0; i < kEach; ++i)
+      if (place_of(lane, i) < n) to[place_of(lane, i)] = from[i];
+  }
+}
+__device__ inline void store(uint8_t* to, int lane, int n, bool whole, const uint8_t* from) {
+  if (whole) {
+    for (int half = 0; half < 2; ++half) {
+      uint32_t quad = 0;
+      for (int i = 0; i < kQuad; ++i) quad |= static_cast<uint32_t>(from[half * kQuad + i]) << 8 * i;
+      *reinterpret_cast<uint32_t*>(to + place_of(lane, half * kQuad)) = quad;
+    }
+  } else {
+    for (int i = 0; i < kEach; ++i)
+      if (place_of(lane, i) < n) to[place_of(lane, i)] = from[i];
+  }
+}
+
+/// Codes a warp's block against its largest magnitude, which is returned. A block of zeros gets codes 0.
+__device__ inline float encode(const float* x, const Map& map, uint8_t* codes) {
+  float largest = 0;
+  for (int i = 0; i < kEach; ++i) {
+    const float size = fabsf(x[i]);
+    largest = size > largest ? size : largest;
+  }
+  largest = warp_max(largest);
+  const float inverse = __fdiv_rn(1.0f, largest == 0 ? 1.0f : largest);
+  for (int i = 0; i < kEach; ++i) {  // dynamic_code(), written out
+    const float scaled = __fmul_rn(x[i], inverse), above = scaled >= -1.0f ? scaled : -1.0f, inside = above < 1.0f ? above : 1.0f;
+    const int point = static_cast<int>(__fadd_rn(__fmul_rn(__fmul_rn(__fadd_rn(inside, 1.0f), 0.5f), 65535.0f), 0.5f));
+    codes[i] = largest == 0 ? uint8_t{0} : __ldg(map.code_of_point + point);
+  }
+  return largest;
+}
+
+__global__ void adamw8bit_update_kernel(Constants c, Operands o) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarpThreads, warp = static_cast<int>(threadIdx.x) / kWarpThreads;
+  const int64_t blocks = (o.size + kBlock - 1) / kBlock;
+  for (int64_t b = int64_t{blockIdx.x} * kWarps + warp; b < blocks; b += int64_t{gridDim.x} * kWarps) {
+    const int64_t at = b * kBlock;
+    const int n = static_cast<int>(min(int64_t{kBlock}, o.size - at));
+    const bool whole = o.aligned && n == kBlock;
+    float p[kEach], g[kEach], m[kEach], v[kEach];
+    uint8_t m_codes[kEach], v_codes[kEach];
+    load(o.p + at, lane, n, whole, p);
+    load(o.g + at, lane, n, whole, g);
+    load(o.m_codes + at, lane, n, whole, m_codes);
+    load(o.v_codes + at, lane, n, whole, v_codes);
+    const float m_scale = o.m_absmax[b], v_scale = o.v_absmax[b];
+    for (int i = 0; i < kEach; ++i) {
+      const float gradient = __fmul_rn(g[i], c.grad_scale);
+      m[i] = fmaf(gradient, c.one_minus_beta1, __fmul_rn(__fmul_rn(__ldg(c.first.values + m_codes[i]), m_scale), c.beta1));
+      v[i] = fmaf(__fmul_rn(c.one_minus_beta2, gradient), gradient, __fmul_rn(__fmul_rn(__ldg(c.second.values + v_codes[i]), v_scale), c.beta2));
+      const float denominator = __fadd_rn(__fdiv_rn(__fsqrt_rn(v[i]), c.root_correction), c.eps);
+      p[i] = __fadd_rn(__fmul_rn(p[i], c.decay), __fdiv_rn(__fmul_rn(c.minus_step_size, m[i]), denominator));
+      if (place_of(lane, i) >= n) m[i] = v[i] = 0;  // no part of the block's maxima
+    }
+    store(o.p + at, lane, n, whole, p);
+    const float m_largest = encode(m, c.first, m_codes), v_largest = encode(v, c.second, v_codes);
+    store(o.m_codes + at, lane, n, whole, m_codes);
+    store(o.v_codes + at, lane, n, whole, v_codes);
+    if (lane == 0) {  // every lane has read the old ones: it has since met the others for the maxima
+      o.m_absmax[b] = m_largest;
+      o.v_absmax[b] = v_largest;
+    }
+  }
+}
+
+/// A map's tables, copied to the device once.
+struct StoredMap {
+  Tensor values, codes;
+  explicit StoredMap(const DynamicMap& map)
+      : values(Tensor::from(std::vector<float>(map.values.begin(), map.values.end()), {static_cast<int64_t>(map.values.size())}).on(DeviceType::cuda)),
+        codes(Tensor::from(std::vector<uint8_t>(map.code_of_point.begin(), map.code_of_point.end()), {kDynamicPoints}).on(DeviceType::cuda)) {}
+  Map map() const { return {values.data<float>(), codes.data<uint8_t>()}; }
+};
+Map first_map() {
+  static const StoredMap* stored = new StoredMap(signed_dynamic_map());  // never destroyed: the driver may be gone by then
+  return stored->map();
+}
+Map second_map() {
+  static const StoredMap* stored = new StoredMap(unsigned_dynamic_map());
+  return stored->map();
+}
+
+Constants constants_of(const Adamw8bitUpdateArgs& a) {
+  const auto f = [](double x) { return static_cast<float>(x); };
+  const auto t = static_cast<double>(a.step);
+  return {f(a.grad_scale), f(1 - a.learning_rate * a.weight_decay), f(a.beta1), f(1 - a.beta1), f(a.beta2), f(1 - a.beta2), f(-a.learning_rate / (1 - std::pow(a.beta1, t))),
+          f(std::sqrt(1 - std::pow(a.beta2, t))), f(a.eps), first_map(), second_map()};
+}
+
+bool aligned(const Adamw8bitUpdateArgs& a) {
+  for (const void* p : {static_cast<const void*>(a.p.raw()), a.g.raw(), static_cast<const void*>(a.m_codes.raw()), static_cast<const void*>(a.v_codes.raw())})
+    if (reinterpret_cast<uintptr_t>(p) % kPackBytes != 0) return false;
+  return true;
+}
+
+}  // namespace
+
+void adamw8bit_update(Context&, const Adamw8bitUpdateArgs& a) {
+  if (a.p.size() == 0) return;
+  const Operands o{a.p.data<float>(), a.g.data<float>(), a.m_codes.data<uint8_t>(), a.v_codes.data<uint8_t>(), a.m_absmax.data<float>(), a.v_absmax.data<float>(),
+                   a.p.size(), aligned(a)};
+  launch("adamw8bit_update", &adamw8bit_update_kernel, {blocks_for(a.m_absmax.size(), kWarps)}, kThreads, 0, constants_of(a), o);
+}
+
+}  // namespace lorikeet::cuda

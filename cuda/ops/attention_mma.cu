@@ -1,0 +1,226 @@
+// Attention, forward, of bf16 rows on tensor cores, from sm_80 on, for heads of width 64, 96, 128 and 256 whose rows start
+// on 16 bytes. Blocks and online softmax as in Dao 2023, arXiv:2307.08691; documents as in attention.cu.
+//
+// A block of 4 warps owns 128 queries of one head (64 for width 256), a warp 32 (16) of them. Keys and values come in
+// tiles of 64 (48 for widths 96 and 128, 32 for 256: as registers allow): the values of a tile are copied while its scores are made, the keys of the next while its values are
+// mixed. Scores are in units of the exponent to base 2; weights are summed in f32 and rounded to bf16 for their product,
+// as on the CPU. Tiles that a warp does not see are skipped, those it sees in part are masked. Blocks with the most keys
+// start first. Sums are in a fixed order: the result is deterministic, and later tokens do not change it.
+#include "core/base/error.h"
+#include "cuda/ops/attention_tile.cuh"
+#include "cuda/runtime/device.h"
+
+namespace lorikeet::cuda {
+namespace {
+
+struct ForwardArgs {
+  TensorRows q, k, v;
+  Bf16* o;
+  int64_t o_stride;
+  float* lse;       // null: not wanted
+  int64_t lse_stride;
+  PackedDocuments documents;
+  int rows, group;
+  float scale, cap;  // cap 0: none
+};
+
+/// Online softmax of a warp's rows; a lane has parts of two rows of each strip.
+template <int kStrips>
+struct RunningSoftmax {
+  float top[kStrips][2], sum[kStrips][2];  // the sum is of this lane's columns alone
+
+  __device__ void clear() {
+    LORIKEET_UNROLL
+    for (int m = 0; m < kStrips; ++m)
+      LORIKEET_UNROLL
+      for (int h = 0; h < 2; ++h) {
+        top[m][h] = -INFINITY;
+        sum[m][h] = 0.0f;
+      }
+  }
+  /// Scores become weights; `factor` puts them into units of the exponent to base 2. What was summed before is scaled to the new maximum.
+  template <int kKeys, int kColumns>
+  __device__ void weigh(Sums<kStrips, kKeys>& s, float factor, Sums<kStrips, kColumns>& out) {
+    LORIKEET_UNROLL
+    for (int m = 0; m < kStrips; ++m)
+      LORIKEET_UNROLL
+      for (int h = 0; h < 2; ++h) {
+        float highest = top[m][h];
+        LORIKEET_UNROLL
+        for (int n = 0; n < kKeys; ++n) highest = fmaxf(highest, fmaxf(s.v[m][n][2 * h], s.v[m][n][2 * h + 1]));
+        highest = fmaxf(highest, __shfl_xor_sync(kWholeWarp, highest, 1));
+        highest = fmaxf(highest, __shfl_xor_sync(kWholeWarp, highest, 2));
+        const float base = highest == -INFINITY ? 0.0f : highest * factor;  // a row may see nothing of its block's first tiles
+        const float shrink = fast_exp2(top[m][h] * factor - base);
+        float added = 0.0f;
+        LORIKEET_UNROLL
+        for (int n = 0; n < kKeys; ++n)
+          LORIKEET_UNROLL
+          for (int e = 2 * h; e < 2 * h + 2; ++e) {
+            s.v[m][n][e] = fast_exp2(s.v[m][n][e] * factor - base);
+            added += s.v[m][n][e];
+          }
+        sum[m][h] = sum[m][h] * shrink + added;
+        top[m][h] = highest;
+        LORIKEET_UNROLL
+        for (int n = 0; n < kColumns; ++n)
+          LORIKEET_UNROLL
+          for (int e = 2 * h; e < 2 * h + 2; ++e) out.v[m][n][e] *= shrink;
+      }
+  }
+};
+
+template <int kHeadDim>
+struct ForwardShape {
+  static constexpr int kWarps = 4, kThreads = kWarps * kWarpThreads;
+  static constexpr int kStrips = kHeadDim <= 128 ? 2 : 1;
+  static constexpr int kKeys = kHeadDim <= 64 ? 64 : kHeadDim <= 128 ? 48 : 32;
+  static constexpr int kWarpRows = kStrips * 16, kRows = kWarps * kWarpRows;
+  static size_t shared_bytes() {
+    SharedSize size;
+    size.take<Bf16>(kRows * kTileStride<kHeadDim>).take<Bf16>(kKeys * kTileStride<kHeadDim>).take<Bf16>(kKeys * kTileStride<kHeadDim>).take<int>(kRows);
+    return size.bytes;
+  }
+};
+
+/// Scores out of sight become -infinity. `row`: the lane's first row; first[r]: what row + r sees first.
+template <int kStrips, int kKeys>
+__device__ inline void hide(Sums<kStrips, kKeys>& s, int key, int row, const Shared<int>& first) {
+  const int column = key + static_cast<int>(threadIdx.x) % 4 * 2;
+  LORIKEET_UNROLL
+  for (int m = 0; m < kStrips; ++m)
+    LORIKEET_UNROLL
+    for (int h = 0; h < 2; ++h) {
+      const int from = first[m * 16 + h * 8], to = row + m * 16 + h * 8;
+      LORIKEET_UNROLL
+      for (int n = 0; n < kKeys; ++n)
+        LORIKEET_UNROLL
+        for (int e = 0; e < 2; ++e)
+          if (column + n * 8 + e < from || column + n * 8 + e > to) s.v[m][n][2 * h + e] = -INFINITY;
+    }
+}
+
+template <int kStrips, int kKeys>
+__device__ inline void cap_scores(Sums<kStrips, kKeys>& s, float slope, float cap) {
+  LORIKEET_UNROLL
+  for (int m = 0; m < kStrips; ++m)
+    LORIKEET_UNROLL
+    for (int n = 0; n < kKeys; ++n)
+      LORIKEET_UNROLL
+      for (int e = 0; e < 4; ++e) s.v[m][n][e] = cap * fast_tanh(s.v[m][n][e] * slope);
+}
+
+/// Divides by the sums and writes the warp's rows by way of its part of the queries' tile, and their logarithms.
+template <int kHeadDim, int kStrips, int kColumns>
+__device__ inline void finish(const ForwardArgs& a, const RunningSoftmax<kStrips>& softmax, float factor, const Sums<kStrips, kColumns>& out, const Shared<Bf16>& staging, int row,
+                              int head) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarpThreads, g = lane / 4, t = lane % 4;
+  const Shared<uint32_t> pairs = staging.template as<uint32_t>();
+  __syncwarp();
+  LORIKEET_UNROLL
+  for (int m = 0; m < kStrips; ++m)
+    LORIKEET_UNROLL
+    for (int h = 0; h < 2; ++h) {
+      float sum = softmax.sum[m][h];
+      sum += __shfl_xor_sync(kWholeWarp, sum, 1);
+      sum += __shfl_xor_sync(kWholeWarp, sum, 2);
+      const float share = 1.0f / sum;
+      const int r = m * 16 + h * 8 + g;
+      LORIKEET_UNROLL
+      for (int n = 0; n < kColumns; ++n) pairs[(r * kTileStride<kHeadDim> + n * 8) / 2 + t] = rounded_pair(out.v[m][n][2 * h] * share, out.v[m][n][2 * h + 1] * share);
+      if (a.lse && t == 0 && row + r < a.rows) a.lse[(row + r) * a.lse_stride + head] = softmax.top[m][h] * factor * kLn2 + logf(sum);
+    }
+  __syncwarp();
+  constexpr int kPieces = kHeadDim / 8;
+  for (int i = lane; i < kStrips * 16 * kPieces; i += kWarpThreads) {
+    const int r = i / kPieces, c = i % kPieces;
+    if (row + r >= a.rows) break;
+    const uint4 piece = staging.template as<uint4>()[(r * kTileStride<kHeadDim>) / 8 + c];
+    *reinterpret_cast<uint4*>(a.o + (row + r) * a.o_stride + head * kHeadDim + c * 8) = piece;
+  }
+}
+
+template <int kHeadDim>
+__global__ void __launch_bounds__(ForwardShape<kHeadDim>::kThreads) attention_mma_kernel(ForwardArgs a) {
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+  using Shape = ForwardShape<kHeadDim>;
+  constexpr int kRows = Shape::kRows, kKeys = Shape::kKeys, kThreads = Shape::kThreads, kStrips = Shape::kStrips;
+  const int head = static_cast<int>(blockIdx.x), begin = static_cast<int>(gridDim.y - 1 - blockIdx.y) * kRows, kv = head / a.group;
+  const int mine = static_cast<int>(threadIdx.x) / kWarpThreads * Shape::kWarpRows, g = static_cast<int>(threadIdx.x) % kWarpThreads / 4;
+  const HeadRows keys = a.k.head(kv, kHeadDim), values = a.v.head(kv, kHeadDim);
+  SharedMemory memory;
+  const Shared<Bf16> query_tile = memory.take<Bf16>(kRows * kTileStride<kHeadDim>), key_tile = memory.take<Bf16>(kKeys * kTileStride<kHeadDim>),
+                     value_tile = memory.take<Bf16>(kKeys * kTileStride<kHeadDim>);
+  const Shared<int> first = memory.take<int>(kRows);
+
+  int key = a.documents.first_key(begin);
+  const int keys_end = min(begin + kRows, a.rows), last = keys_end - 1;
+  copy_tile<kHeadDim, kRows, kThreads>(query_tile, a.q.head(head, kHeadDim), begin, last);
+  copy_tile<kHeadDim, kKeys, kThreads>(key_tile, keys, key, last);
+  commit_copies();
+  for (int r = static_cast<int>(threadIdx.x); r < kRows; r += kThreads) first[r] = begin + r < a.rows ? a.documents.first_key(begin + r) : INT32_MAX;
+
+  constexpr bool kKept = kHeadDim <= 64;  // as registers allow
+  OwnRows<kHeadDim, kStrips, kKept> queries(query_tile, mine);
+  Sums<kStrips, kHeadDim / 8> out;
+  RunningSoftmax<kStrips> softmax;
+  out.clear();
+  softmax.clear();
+  wait_copies<0>();
+  __syncthreads();
+  queries.keep();
+  const int warp_first = first[mine], warp_sees_all_from = first[mine + Shape::kWarpRows - 1];
+  const float factor = (a.cap > 0.0f ? 1.0f : a.scale) * kLog2E;
+  for (; key < keys_end; key += kKeys) {
+    // Here the keys are there and nobody reads the values any more.
+    copy_tile<kHeadDim, kKeys, kThreads>(value_tile, values, key, last);
+    commit_copies();
+    Sums<kStrips, kKeys / 8> s;
+    const bool seen = key < begin + mine + Shape::kWarpRows && key + kKeys > warp_first;
+    if (seen) queries.scores(key_tile, s);
+    wait_copies<0>();
+    __syncthreads();
+    if (key + kKeys < keys_end) copy_tile<kHeadDim, kKeys, kThreads>(key_tile, keys, key + kKeys, last);
+    commit_copies();
+    if (seen) {
+      if (a.cap > 0.0f) cap_scores(s, a.scale / a.cap, a.cap);
+      if (key + kKeys - 1 > begin + mine || key < warp_sees_all_from) hide(s, key, begin + mine + g, first.from(mine + g));
+      softmax.weigh(s, factor, out);
+      mix<kHeadDim>(s, value_tile, 0, out);
+    }
+    wait_copies<0>();
+    __syncthreads();
+  }
+  finish<kHeadDim>(a, softmax, factor, out, query_tile.from(mine * kTileStride<kHeadDim>), begin + mine, head);
+#else
+  __trap();  // no launcher gets here
+#endif
+}
+
+template <int kHeadDim>
+void start(const ForwardArgs& a, int64_t heads) {
+  using Shape = ForwardShape<kHeadDim>;
+  launch("attention_mma", &attention_mma_kernel<kHeadDim>, {heads, blocks_for(a.rows, Shape::kRows)}, Shape::kThreads, Shape::shared_bytes(), a);
+}
+
+}  // namespace
+
+bool attention_mma(Context&, const AttentionArgs& a) {
+  const AttentionShape& s = a.shape;
+  const int64_t rows = a.q.rows();
+  for (const Tensor* t : {&a.q, &a.k, &a.v, static_cast<const Tensor*>(&a.o)})
+    if (!fit_for_tiles(*t)) return false;
+  if (compute_capability() < 80 || rows > 65535 * 64) return false;
+  const ForwardArgs b{tensor_rows(a.q), tensor_rows(a.k), tensor_rows(a.v), static_cast<Bf16*>(a.o.raw()), a.o.row_stride(), a.lse ? a.lse->data<float>() : nullptr,
+                      a.lse ? a.lse->row_stride() : 0, packed_documents(a.document_starts, s, rows), static_cast<int>(rows), static_cast<int>(s.heads / s.kv_heads),
+                      static_cast<float>(s.scale), static_cast<float>(s.soft_cap)};
+  switch (s.head_dim) {
+    case 64: start<64>(b, s.heads); return true;
+    case 96: start<96>(b, s.heads); return true;
+    case 128: start<128>(b, s.heads); return true;
+    case 256: start<256>(b, s.heads); return true;
+    default: return false;
+  }
+}
+
+}  // namespace lorikeet::cuda

@@ -1,0 +1,19 @@
+/// Models of well-known shapes with random weights, made on the spot: a card can be measured without any file.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/models/model.h"
+
+namespace lorikeet::bench {
+
+/// tiny (seconds in the emulation), 135m, 1b, 8b, 70b: SmolLM2 and Llama 3 sizes. Throws ConfigError for other names.
+ModelConfig shape_named(const std::string& name);
+/// NF4 with double quantisation in the blocks, bf16 embedding and head; spread about as wide as trained weights are. The
+/// same values for the same name.
+std::unique_ptr<WeightSource> random_source(const ModelConfig& config);
+/// `rows` documents of `length` tokens, all of them targets.
+TokenBatch full_rows(int64_t rows, int64_t length, int64_t vocabulary, uint64_t seed);
+
+}  // namespace lorikeet::bench
