@@ -28,6 +28,7 @@ void register_cuda_kernels() {
   adamw_update_slot().set(gpu, &cuda::adamw_update);
   adamw8bit_update_slot().set(gpu, &cuda::adamw8bit_update);
   square_sum_slot().set(gpu, &cuda::square_sum);
+  kv_store_slot().set(gpu, &cuda::kKvStore);
   elementwise_slot().set(gpu, &cuda::kElementwise);
 }
 

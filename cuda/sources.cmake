@@ -16,6 +16,7 @@ set(LORIKEET_CUDA_KERNELS
   ops/elementwise.cu
   ops/embedding.cu
   ops/few_rows.cu
+  ops/kv_store.cu
   ops/linear_cross_entropy.cu
   ops/linear_parts.cu
   ops/rms_norm.cu
@@ -25,4 +26,6 @@ set(LORIKEET_CUDA_KERNELS
 # What the backend and the emulation share besides.
 set(LORIKEET_CUDA_SHARED
   runtime/device_weight.cpp
+  runtime/matmul_choices.cpp
+  runtime/nvml.cpp
   runtime/range_allocator.cpp)

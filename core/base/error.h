@@ -67,6 +67,11 @@ struct OutOfMemoryError : Error {
       : Error("out_of_memory", kExitFailed, message), asked_bytes(asked), free_bytes(free) {}
   uint64_t asked_bytes, free_bytes;
 };
+/// The graphics card, or its driver, gave the program's work up; nothing more can be computed on it until the program is
+/// started again (exit 1).
+struct DeviceLostError : Error {
+  explicit DeviceLostError(const std::string& message) : Error("device_lost", kExitFailed, message) {}
+};
 /// The work was cancelled (SIGINT, Stop); what was done is saved (exit 130).
 struct Interrupted : Error {
   explicit Interrupted(const std::string& message) : Error("interrupted", kExitInterrupted, message) {}

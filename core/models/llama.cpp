@@ -196,8 +196,8 @@ class Llama final : public Model {
     for (size_t i = 0; i < ids.size(); ++i) {
       KvStore &keys = caches[i]->keys[layer], &values = caches[i]->values[layer];
       const int64_t begin = fresh.begin[i], end = begin + static_cast<int64_t>(ids[i].size()), past = caches[i]->length;
-      kv_append(keys, past, k->value.slice(begin, end));
-      kv_append(values, past, v->value.slice(begin, end));
+      kv_append(tape.context(), keys, past, k->value.slice(begin, end));
+      kv_append(tape.context(), values, past, v->value.slice(begin, end));
       if (end - begin == 1 && o.dtype() == DType::f32) {
         steps.push_back({begin, &keys, &values, past + 1});
         continue;

@@ -23,7 +23,7 @@ void check_targets(const Targets& t, int64_t tokens, int64_t vocabulary) {
 }  // namespace
 
 HeadLoss head_loss(Context& cx, const FrozenWeight& head, Tensor hidden, const Targets& targets, bool gradient,
-                   double gradient_scale, bool per_token) {
+                   double gradient_scale, bool per_token, Tensor* total) {
   HeadLoss result;
   const Shape shape = hidden.shape();
   const DType dtype = hidden.dtype(), sums = dtype == DType::bf16 ? DType::f32 : dtype;
@@ -43,10 +43,11 @@ HeadLoss head_loss(Context& cx, const FrozenWeight& head, Tensor hidden, const T
   linear_cross_entropy(cx, {.x = x,
                             .head = head,
                             .targets = wanted,
-                            .loss_sum = &result.loss_sum,
+                            .loss_sum = total ? nullptr : &result.loss_sum,
                             .losses = per_token ? &result.losses : nullptr,
                             .dx = gradient ? &dx : nullptr,
-                            .gradient_scale = gradient_scale});
+                            .gradient_scale = gradient_scale,
+                            .loss_total = total});
   x = Tensor();
   if (!gradient) return result;
   result.d_hidden = cx.empty(shape, sums);

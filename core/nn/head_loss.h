@@ -22,7 +22,8 @@ struct HeadLoss {
 };
 /// `hidden` [T, C] is released as soon as its target rows are gathered when the caller moves it in.
 /// gradient_scale: d(total loss)/d(token loss). With no target at all d_hidden is zero.
+/// `total`: f64 [1] on the context's device; the sum is added to it instead of being waited for, loss_sum stays 0.
 HeadLoss head_loss(Context& cx, const FrozenWeight& head, Tensor hidden, const Targets& targets, bool gradient,
-                   double gradient_scale, bool per_token = false);
+                   double gradient_scale, bool per_token = false, Tensor* total = nullptr);
 
 }  // namespace lorikeet

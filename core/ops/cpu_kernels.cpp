@@ -23,6 +23,7 @@ void register_cpu_kernels() {
   adamw_update_slot().set(cpu, &adamw_update_cpu);
   adamw8bit_update_slot().set(cpu, &adamw8bit_update_cpu);
   square_sum_slot().set(cpu, &square_sum_cpu);
+  kv_store_slot().set(cpu, &kKvStoreCpu);
   elementwise_slot().set(cpu, &kElementwiseCpu);
 }
 

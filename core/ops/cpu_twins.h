@@ -7,6 +7,7 @@
 #include "core/ops/attention_step.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/embedding.h"
+#include "core/ops/kv_store.h"
 #include "core/ops/linear_cross_entropy.h"
 #include "core/ops/rms_norm.h"
 #include "core/ops/rope.h"
@@ -32,6 +33,7 @@ void adamw_update_cpu(Context&, const AdamwUpdateArgs&);
 void adamw8bit_update_cpu(Context&, const Adamw8bitUpdateArgs&);
 void square_sum_cpu(Context&, const SquareSumArgs&);
 extern const ElementwiseKernels kElementwiseCpu;
+extern const KvStoreKernels kKvStoreCpu;
 /// The epilogue of a linear layer as ops of their own, for kernels that do not fuse it.
 void linear_epilogue_cpu(Context&, const AdaptedLinearArgs&);
 // The same on rows of bf16, called by the twins above; where the unit has no bf16 products they widen and round.

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/base/error.h"
+#include "core/ops/cpu_twins.h"
 
 namespace lorikeet {
 namespace {
@@ -50,7 +51,12 @@ KvStore KvStore::make(int64_t capacity, int64_t kv_heads, int64_t head_dim, DTyp
   return s;
 }
 
-void kv_append(KvStore& store, int64_t at, const Tensor& fresh) {
+KernelSlot<KvStoreFn>& kv_store_slot() {
+  static KernelSlot<KvStoreFn> slot("kv_store");
+  return slot;
+}
+
+void kv_append(Context& cx, KvStore& store, int64_t at, const Tensor& fresh) {
   const DType type = store.rows.dtype(), wanted = type == DType::f64 ? DType::f64 : DType::f32;
   if (fresh.dtype() != wanted)
     throw DTypeError("kv_append: " + std::string(dtype_name(fresh.dtype())) + " into a store of " + std::string(dtype_name(type)) + "; wanted " + std::string(dtype_name(wanted)));
@@ -58,20 +64,34 @@ void kv_append(KvStore& store, int64_t at, const Tensor& fresh) {
   if (fresh.rank() != 2 || fresh.width() != store.rows.width() || at < 0 || at + n > store.rows.rows())
     throw ShapeError("kv_append: " + to_string(fresh.shape()) + " at row " + std::to_string(at) + " of a store " + to_string(store.rows.shape()));
   if (type == fresh.dtype()) return store.rows.slice(at, at + n).copy_from(fresh);
-  for (int64_t r = 0; r < n; ++r) {
-    const float* x = fresh.row<float>(r);
-    if (type == DType::i8) append_int8(store, at + r, x);
-    else for (int64_t i = 0; i < fresh.width(); ++i) store.rows.bits16()[(at + r) * store.rows.row_stride() + i] = bf16_from_f32(x[i]);
-  }
+  kv_store_slot().get(cx.device())->round(cx, store, at, fresh);
 }
 
 Tensor kv_rows_f32(Context& cx, const KvStore& store, int64_t count) {
   if (store.rows.dtype() == DType::f32) return store.rows.slice(0, count);
-  Tensor out = Tensor::empty({count, store.rows.width()});
-  cx.pool().for_blocks(count, kRowsPerTask, [&](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end; ++r) widen_row(store, r, out.row<float>(r));
-  });
+  Tensor out = cx.empty({count, store.rows.width()});
+  kv_store_slot().get(cx.device())->widen(cx, store, out);
   return out;
 }
+
+namespace {
+
+void round_rows(Context&, KvStore& store, int64_t at, const Tensor& fresh) {
+  for (int64_t r = 0; r < fresh.rows(); ++r) {
+    const float* x = fresh.row<float>(r);
+    if (store.rows.dtype() == DType::i8) append_int8(store, at + r, x);
+    else for (int64_t i = 0; i < fresh.width(); ++i) store.rows.bits16()[(at + r) * store.rows.row_stride() + i] = bf16_from_f32(x[i]);
+  }
+}
+
+void widen_rows(Context& cx, const KvStore& store, Tensor& out) {
+  cx.pool().for_blocks(out.rows(), kRowsPerTask, [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) widen_row(store, r, out.row<float>(r));
+  });
+}
+
+}  // namespace
+
+const KvStoreKernels kKvStoreCpu = {&round_rows, &widen_rows};
 
 }  // namespace lorikeet

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/tensor/context.h"
+#include "core/tensor/kernel_slot.h"
 #include "core/tensor/tensor.h"
 
 namespace lorikeet {
@@ -17,8 +18,15 @@ struct KvStore {
 };
 /// Writes `fresh` [n, kv_heads * D], f32 (f64 into an f64 store), as rows at .. at + n - 1.
 /// Throws ShapeError when they do not fit, DTypeError for other types.
-void kv_append(KvStore& store, int64_t at, const Tensor& fresh);
+void kv_append(Context& cx, KvStore& store, int64_t at, const Tensor& fresh);
 /// The first `count` rows as f32 [count, kv_heads * D]; the store itself where it is f32 already.
 Tensor kv_rows_f32(Context& cx, const KvStore& store, int64_t count);
+/// What a device does of it: rounding into a store of bf16 or i8, and widening its first rows into `out`.
+struct KvStoreKernels {
+  void (*round)(Context&, KvStore& store, int64_t at, const Tensor& fresh);
+  void (*widen)(Context&, const KvStore& store, Tensor& out);
+};
+using KvStoreFn = const KvStoreKernels*;
+KernelSlot<KvStoreFn>& kv_store_slot();
 
 }  // namespace lorikeet

@@ -20,6 +20,10 @@ void linear_cross_entropy(Context& cx, const LinearCrossEntropyArgs& a) {
   for (int64_t i = 0; targets && i < a.x.rows(); ++i)
     if (targets[i] < 0 || targets[i] >= a.head.rows())
       throw ShapeError(std::string(op) + ": target " + std::to_string(targets[i]) + " in row " + std::to_string(i) + "; the head has " + std::to_string(a.head.rows()));
+  if (a.loss_total) {
+    ops::check_type(op, *a.loss_total, "loss_total", DType::f64);
+    ops::check_shape(op, *a.loss_total, "loss_total", {1});
+  }
   if (a.losses) {
     ops::check_type(op, *a.losses, "losses", ops::sum_type(a.x));
     ops::check_shape(op, *a.losses, "losses", {a.x.rows()});

@@ -131,6 +131,7 @@ void walk(Context& cx, const LinearCrossEntropyArgs& a) {
     if (a.losses) a.losses->data<float>()[r] = static_cast<float>(losses[static_cast<size_t>(r)]);
   }
   if (a.loss_sum) *a.loss_sum = sum;
+  if (a.loss_total) *a.loss_total->data<double>() += sum;
 }
 
 }  // namespace
@@ -138,7 +139,7 @@ void walk(Context& cx, const LinearCrossEntropyArgs& a) {
 void linear_cross_entropy_bf16(Context& cx, const LinearCrossEntropyArgs& a) {
   if (PackedProduct::offered(cx.unit())) return walk(cx, a);
   const Tensor x = ops::as_f32(cx, a.x);
-  linear_cross_entropy_cpu(cx, {x, a.head, a.targets, a.loss_sum, a.losses, a.dx, a.gradient_scale});
+  linear_cross_entropy_cpu(cx, {x, a.head, a.targets, a.loss_sum, a.losses, a.dx, a.gradient_scale, a.loss_total});
 }
 
 }  // namespace lorikeet

@@ -111,6 +111,7 @@ void run(Context& cx, const LinearCrossEntropyArgs& a) {
     if (a.losses) a.losses->data<T>()[r] = static_cast<T>(per_row[r]);
   }
   if (a.loss_sum) *a.loss_sum = sum;
+  if (a.loss_total) *a.loss_total->data<double>() += sum;
 }
 
 }  // namespace

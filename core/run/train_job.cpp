@@ -12,6 +12,7 @@
 #include "core/run/detail/build_plan.h"
 #include "core/run/detail/memory_estimate.h"
 #include "core/run/detail/plan_findings.h"
+#include "core/run/detail/remedies.h"
 #include "core/run/detail/run_setup.h"
 #include "core/run/detail/throughput.h"
 #include "core/run/detail/training_run.h"
@@ -80,6 +81,7 @@ class TrainingJob : public Job {
       notes_.push_back(fmt::format("The data were looked at in {} of {} samples drawn from the seed; the others are tokenised during the run.", data_.train.looked_at, data_.train.samples));
     const DataFacts sizes = data_facts(data_);
     fill_plan(plan_, config_, config_, facts_, &sizes);
+    remedies_ = remedies(config_, facts_, sizes);
     refuse_what_cannot_fit();
   }
 
@@ -116,6 +118,12 @@ class TrainingJob : public Job {
       make_result(run.get(), "cancelled", monotonic_seconds() - began);
       folder.append_log("stopped before the first step");
       return JobOutcome::cancelled;
+    } catch (const OutOfMemoryError& e) {
+      // The plan was too low, or someone else took memory meanwhile.
+      const uint64_t missing = e.asked_bytes > e.free_bytes ? e.asked_bytes - e.free_bytes : 1;
+      const std::string message = e.what() + smallest_change(remedies_, plan_.bytes.total, missing);
+      fail(run.get(), message, monotonic_seconds() - began);
+      throw OutOfMemoryError(message, e.asked_bytes, e.free_bytes);
     } catch (const std::exception& e) {
       fail(run.get(), e.what(), monotonic_seconds() - began);
       throw;
@@ -128,6 +136,7 @@ class TrainingJob : public Job {
   TrainingData data_;
   FileHashes hashes_;
   Plan plan_;
+  std::vector<Remedy> remedies_;
   std::vector<std::string> notes_;
   Json run_json_ = Json::object();
   Json result_;

@@ -47,14 +47,14 @@ Trainer::Trainer(Context& cx, Model& model, std::vector<NamedParameter> paramete
 
 void Trainer::use_groups(ThreadGroups groups) { groups_ = std::move(groups); }
 
-double Trainer::accumulate_gradients(Context& cx, const TokenBatch& batch, double gradient_scale, uint64_t seed, GradientStore* store) {
+double Trainer::accumulate_gradients(Context& cx, const TokenBatch& batch, double gradient_scale, uint64_t seed, GradientStore* store, Tensor* total) {
   const Targets targets = target_rows(batch);
   if (targets.count() == 0) return 0;  // nothing to learn from: its forward pass would change nothing
   Tape tape(cx, true, store);
   Var hidden = model_.forward(tape, batch, {.policy = options_.policy, .training = true, .dropout_seed = seed});
   Tensor value = hidden->value;
   Tape::forget(hidden);
-  HeadLoss head = head_loss(cx, model_.head(), std::move(value), targets, true, gradient_scale);
+  HeadLoss head = head_loss(cx, model_.head(), std::move(value), targets, true, gradient_scale, false, total);
   if (std::isfinite(head.loss_sum)) tape.backward(hidden, std::move(head.d_hidden));
   return head.loss_sum;
 }
@@ -66,6 +66,16 @@ double Trainer::run_alone(const std::vector<TokenBatch>& micro_batches, double g
     loss_sum += accumulate_gradients(cx_, micro_batches[i], gradient_scale, dropout_seed(options_.seed, step, i), nullptr);
   }
   return loss_sum;
+}
+
+/// The sum stays on the device until the last micro-batch was given to it: the host runs ahead.
+double Trainer::run_on_device(const std::vector<TokenBatch>& micro_batches, double gradient_scale, int64_t step, const std::stop_token& stop) {
+  Tensor total = Tensor::zeros({1}, DType::f64, cx_.device());
+  for (size_t i = 0; i < micro_batches.size(); ++i) {
+    if (stop.stop_requested()) throw Interrupted("the step was stopped");
+    accumulate_gradients(cx_, micro_batches[i], gradient_scale, dropout_seed(options_.seed, step, i), nullptr, &total);
+  }
+  return total.on(DeviceType::cpu).data<double>()[0];
 }
 
 double Trainer::run_groups(const std::vector<TokenBatch>& micro_batches, double gradient_scale, int64_t step, const std::stop_token& stop) {
@@ -107,7 +117,9 @@ StepResult Trainer::train_step(const std::vector<TokenBatch>& micro_batches, dou
   if (result.target_tokens == 0) return result;
   const GradientScope scope(parameters_);
   const double per_token = 1.0 / static_cast<double>(result.target_tokens);
-  const double loss_sum = groups_.size() > 1 ? run_groups(micro_batches, per_token, step, stop) : run_alone(micro_batches, per_token, step, stop);
+  const double loss_sum = cx_.device() != DeviceType::cpu ? run_on_device(micro_batches, per_token, step, stop)
+                          : groups_.size() > 1            ? run_groups(micro_batches, per_token, step, stop)
+                                                          : run_alone(micro_batches, per_token, step, stop);
   result.loss = loss_sum * per_token;
   result.grad_norm = std::isfinite(loss_sum) ? gradient_norm(cx_, parameters_) : std::nan("");
   result.finite = std::isfinite(result.loss) && std::isfinite(result.grad_norm);

@@ -37,10 +37,12 @@ class Trainer {
   std::pair<double, int64_t> evaluate(const TokenBatch& batch, std::stop_token stop = {});
 
  private:
-  /// Forward and backward of one micro-batch; returns its summed loss. Without gradients when that is not finite.
-  double accumulate_gradients(Context& cx, const TokenBatch& batch, double gradient_scale, uint64_t dropout_seed, GradientStore* store);
+  /// Forward and backward of one micro-batch; returns its summed loss, without gradients when that is not finite. With `total`
+  /// (see head_loss) nothing is waited for: 0 is returned.
+  double accumulate_gradients(Context& cx, const TokenBatch& batch, double gradient_scale, uint64_t dropout_seed, GradientStore* store, Tensor* total = nullptr);
   /// All micro-batches of a step; the sum of their losses, not finite as soon as one is not.
   double run_alone(const std::vector<TokenBatch>& micro_batches, double gradient_scale, int64_t step, const std::stop_token& stop);
+  double run_on_device(const std::vector<TokenBatch>& micro_batches, double gradient_scale, int64_t step, const std::stop_token& stop);
   double run_groups(const std::vector<TokenBatch>& micro_batches, double gradient_scale, int64_t step, const std::stop_token& stop);
   void sum_gradients(std::vector<GradientStore>& stores);
   Context& cx_;

@@ -29,25 +29,28 @@ struct SharedSize {
 template <class T>
 class Shared {
  public:
-  __device__ explicit Shared(T* data) : data_(data) {}
-  __device__ T& operator[](int i) const { return data_[i]; }
+  __device__ explicit Shared(uint32_t at) : at_(at) {}
+  __device__ T& operator[](int i) const { return data()[i]; }
   /// From element i on.
-  __device__ Shared from(int i) const { return Shared(data_ + i); }
+  __device__ Shared from(int i) const { return Shared(at_ + static_cast<uint32_t>(i) * static_cast<uint32_t>(sizeof(T))); }
   /// The same bytes as another type, to move several numbers at once.
-  template <class U> __device__ Shared<U> as() const { return Shared<U>(reinterpret_cast<U*>(data_)); }
+  template <class U> __device__ Shared<U> as() const { return Shared<U>(at_); }
   /// The address as the instructions for shared memory want it.
-  __device__ uint32_t address(int i) const { return static_cast<uint32_t>(__cvta_generic_to_shared(data_ + i)); }
+  __device__ uint32_t address(int i) const { return static_cast<uint32_t>(__cvta_generic_to_shared(data() + i)); }
 
  private:
-  T* data_;
+  __device__ T* data() const {
+    extern __shared__ __align__(16) unsigned char lorikeet_shared_bytes[];
+    return reinterpret_cast<T*>(lorikeet_shared_bytes + at_);
+  }
+  uint32_t at_;
 };
 
 class SharedMemory {
  public:
   template <class T>
   __device__ Shared<T> take(int count) {
-    extern __shared__ __align__(16) unsigned char lorikeet_shared_bytes[];
-    T* at = reinterpret_cast<T*>(lorikeet_shared_bytes + used_);
+    const auto at = static_cast<uint32_t>(used_);
     used_ += shared_room<T>(count);
     return Shared<T>(at);
   }

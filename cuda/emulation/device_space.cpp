@@ -35,6 +35,7 @@ struct Space {
   uint64_t in_use = 0;
   size_t most = kDefaultBytes;
   int open = 0;
+  bool lost = false;
 
   Space() {
     void* range = ::mmap(nullptr, kRange, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -64,7 +65,6 @@ void poison([[maybe_unused]] const void* at, [[maybe_unused]] size_t bytes, [[ma
 
 void give_back(size_t offset) {
   Space& s = space();
-  const DeviceAccess access;
   const std::lock_guard lock(s.mutex);
   const size_t bytes = s.blocks.at(offset);
   s.blocks.erase(offset);
@@ -77,6 +77,7 @@ void give_back(size_t offset) {
 DeviceAccess::DeviceAccess() {
   Space& s = space();
   const std::lock_guard lock(s.mutex);
+  if (s.lost) throw DeviceLostError("the GPU was lost (emulated)\nThe run stopped at its last checkpoint; start the program again to resume it from there, or go on with --device cpu");
   if (s.open++ == 0) ::mprotect(s.base, kRange, PROT_READ | PROT_WRITE);
 }
 DeviceAccess::~DeviceAccess() {
@@ -105,6 +106,7 @@ std::shared_ptr<void> allocate_device(size_t bytes) {
 }
 
 void set_device_bytes(size_t bytes) { space().most = bytes ? bytes : kDefaultBytes; }
+void set_lost(bool lost) { space().lost = lost; }
 uint64_t device_bytes_in_use() { return space().in_use; }
 uint64_t device_bytes() { return space().most; }
 

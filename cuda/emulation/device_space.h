@@ -16,7 +16,10 @@ void set_device_bytes(size_t bytes);
 uint64_t device_bytes_in_use();
 uint64_t device_bytes();
 
-/// While one lives, device memory can be touched.
+/// From now on all work on the device fails with DeviceLostError, as it does on a card after a sticky error.
+void set_lost(bool lost);
+
+/// While one lives, device memory can be touched. Throws DeviceLostError.
 class DeviceAccess {
  public:
   DeviceAccess();

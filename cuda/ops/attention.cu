@@ -1,5 +1,5 @@
 // Attention, forward, for any type and head width up to 256, and of new tokens against a cache. bf16 rows of the usual
-// widths go to attention_mma.cu where the card has the instructions.
+// widths go to attention_mma.cu where the card has the instructions, a single new token to attention_step.cu.
 //
 // A block of 4 warps owns 16 queries of one head, a warp 4 of them; it walks over the keys that its queries see in tiles
 // of 32 with online softmax (running maximum and sum, Dao 2023, arXiv:2307.08691). Documents may begin and end within a
@@ -113,10 +113,13 @@ void attention(Context& cx, const AttentionArgs& a) {
   else if (!attention_mma(cx, a)) run<Bf16>(a);
 }
 
-void attention_cached(Context&, const AttentionCachedArgs& a) {
+void attention_cached(Context& cx, const AttentionCachedArgs& a) {
   if (a.q.size() == 0) return;
-  if (a.q.dtype() == DType::f64) run<double>(a);
-  else run<float>(a);
+  if (a.q.dtype() == DType::f64) return run<double>(a);
+  if (a.q.rows() > 1) return run<float>(a);
+  const KvStore keys{a.keys, {}}, values{a.values, {}};
+  const std::vector<AttentionStepText> text{{0, &keys, &values, a.past + 1}};
+  cuda::attention_step(cx, {a.q, text, a.o, a.shape});
 }
 
 }  // namespace lorikeet::cuda

@@ -164,7 +164,8 @@ RowSums<Sum<T>> row_sums(Context& cx, const AttentionBackwardArgs& a, Sum<T> lse
   auto* memory = static_cast<S*>(cx.shared_scratch(kScratch, static_cast<size_t>(rows * heads) * 2 * sizeof(S) + static_cast<size_t>(rows) * sizeof(int)));
   const RowSums<S> sums{memory, memory + rows * heads, reinterpret_cast<int*>(memory + 2 * rows * heads)};
   launch("attention_row_sums", &attention_row_sums_kernel<T>, {blocks_for(rows, kSumThreads / kWarpThreads, INT32_MAX)}, kSumThreads, 0, rows_of<T>(a.d_o),
-         rows_of<T>(a.o), rows_of<S>(a.lse), packed_documents(a.document_starts, a.shape, rows), static_cast<int>(rows), static_cast<int>(heads), static_cast<int>(a.shape.head_dim), lse_factor, sums);
+         rows_of<T>(a.o), rows_of<S>(a.lse), packed_documents(a.document_starts, a.shape, rows), static_cast<int>(rows), static_cast<int>(heads),
+         static_cast<int>(a.shape.head_dim), lse_factor, sums);
   return sums;
 }
 template RowSums<float> row_sums<Bf16>(Context&, const AttentionBackwardArgs&, float);

@@ -70,7 +70,7 @@ struct QueryShape {
   static constexpr int kTile = kKeys * kTileStride<kHeadDim>;
   static size_t shared_bytes() {
     SharedSize size;
-    size.take<Bf16>(kRows * kTileStride<kHeadDim>).take<Bf16>(kRows * kTileStride<kHeadDim>).take<Bf16>(4 * kTile);
+    for (const int numbers : {kRows * kTileStride<kHeadDim>, kRows * kTileStride<kHeadDim>, 4 * kTile}) size.take<Bf16>(numbers);
     return size.bytes;
   }
 };
@@ -159,7 +159,9 @@ struct KeyShape {
   static constexpr int kTile = kQueries * kTileStride<kHeadDim>;
   static size_t shared_bytes() {
     SharedSize size;
-    size.take<Bf16>(kRows * kTileStride<kHeadDim>).take<Bf16>(kRows * kTileStride<kHeadDim>).take<Bf16>(4 * kTile).take<float>(4 * kQueries).take<int>(2 * kQueries);
+    for (const int numbers : {kRows * kTileStride<kHeadDim>, kRows * kTileStride<kHeadDim>, 4 * kTile}) size.take<Bf16>(numbers);
+    size.take<float>(4 * kQueries);
+    size.take<int>(2 * kQueries);
     return size.bytes;
   }
 };

@@ -78,7 +78,8 @@ struct ForwardShape {
   static constexpr int kWarpRows = kStrips * 16, kRows = kWarps * kWarpRows;
   static size_t shared_bytes() {
     SharedSize size;
-    size.take<Bf16>(kRows * kTileStride<kHeadDim>).take<Bf16>(kKeys * kTileStride<kHeadDim>).take<Bf16>(kKeys * kTileStride<kHeadDim>).take<int>(kRows);
+    for (const int rows : {kRows, kKeys, kKeys}) size.take<Bf16>(rows * kTileStride<kHeadDim>);
+    size.take<int>(kRows);
     return size.bytes;
   }
 };

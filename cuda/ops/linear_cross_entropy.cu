@@ -127,14 +127,14 @@ __global__ void finish_kernel(float* dx, int64_t stride, const float* rows_of_ta
   });
 }
 
-/// One block: the sum of all.
-__global__ void __launch_bounds__(kThreads) sum_kernel(const double* losses, int64_t n, double* sum) {
+/// One block: the sum of all, by itself or onto what is there.
+__global__ void __launch_bounds__(kThreads) sum_kernel(const double* losses, int64_t n, double* sum, bool add) {
   SharedMemory memory;
   const Shared<double> shared = memory.take<double>(kThreads / kWarpThreads);
   double mine = 0;
   for (int64_t i = threadIdx.x; i < n; i += kThreads) mine += losses[i];
   const double all = block_sum<kThreads>(mine, shared);
-  if (threadIdx.x == 0) *sum = all;
+  if (threadIdx.x == 0) *sum = (add ? *sum : 0.0) + all;
 }
 
 /// The head in the type of the rows: decoded once where it is not too large, else panel by panel for each use.
@@ -195,10 +195,9 @@ struct Chunks {
            static_cast<const RowFactors*>(factors.raw()), rows, width);
   }
 
-  double sum() {
-    Tensor all = cx.empty({1}, DType::f64);
-    launch("linear_cross_entropy sum", &sum_kernel, {1}, kThreads, SharedSize().take<double>(kThreads / kWarpThreads).bytes, losses.data<double>(), total, all.data<double>());
-    return all.on(DeviceType::cpu).data<double>()[0];
+  /// Into `to` [1] f64, or onto what it holds.
+  void sum(Tensor& to, bool add) {
+    launch("linear_cross_entropy sum", &sum_kernel, {1}, kThreads, SharedSize().take<double>(kThreads / kWarpThreads).bytes, losses.data<double>(), total, to.data<double>(), add);
   }
 };
 
@@ -216,7 +215,11 @@ void linear_cross_entropy(Context& cx, const LinearCrossEntropyArgs& a) {
     chunks.make_losses(first, rows);
     if (a.dx) chunks.make_dx(first, rows);
   }
-  if (a.loss_sum) *a.loss_sum = chunks.sum();
+  if (a.loss_total) chunks.sum(*a.loss_total, true);
+  if (!a.loss_sum) return;
+  Tensor here = cx.empty({1}, DType::f64);
+  chunks.sum(here, false);
+  *a.loss_sum = here.on(DeviceType::cpu).data<double>()[0];  // waits
 }
 
 }  // namespace lorikeet::cuda

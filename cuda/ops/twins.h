@@ -7,6 +7,7 @@
 #include "core/ops/attention_step.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/embedding.h"
+#include "core/ops/kv_store.h"
 #include "core/ops/linear_cross_entropy.h"
 #include "core/ops/rms_norm.h"
 #include "core/ops/rope.h"
@@ -32,6 +33,7 @@ void adamw_update(Context&, const AdamwUpdateArgs&);
 void adamw8bit_update(Context&, const Adamw8bitUpdateArgs&);
 void square_sum(Context&, const SquareSumArgs&);
 extern const ElementwiseKernels kElementwise;
+extern const KvStoreKernels kKvStore;
 /// Of core/ops/weight_on.h.
 FrozenWeightPtr upload_weight(const FrozenWeight&);
 

@@ -44,8 +44,7 @@ void throw_cuda_error(cudaError_t code, const char* call, const char* file, int 
                               ":" + std::to_string(line) + ")";
   if (code == cudaErrorMemoryAllocation) throw_out_of_memory(message, asked);
   if (loses_the_device(code))
-    throw DeviceLostError(code, "the GPU was lost: " + message +
-                                    "\nThe run stopped at its last checkpoint; start the program again to resume it from there, or go on with --device cpu");
+    throw DeviceLostError("the GPU was lost: " + message + "\nThe run stopped at its last checkpoint; start the program again to resume it from there, or go on with --device cpu");
   throw CudaError(code, message);
 }
 

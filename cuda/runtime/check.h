@@ -14,11 +14,6 @@ struct CudaError : Error {
   CudaError(cudaError_t c, const std::string& message) : Error("cuda", kExitFailed, message), code(c) {}
   cudaError_t code;
 };
-/// The process can use the device no more: a kernel went astray, the hardware failed or the driver took the device away.
-/// Every later call fails in the same way, whoever makes it.
-struct DeviceLostError : CudaError {
-  using CudaError::CudaError;
-};
 
 /// Whether an error of this kind ends the device's context.
 bool loses_the_device(cudaError_t code);

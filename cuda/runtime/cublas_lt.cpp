@@ -75,8 +75,8 @@ MatmulArgs about(MatmulArgs a) {
   return a;
 }
 std::string shape_text(const MatmulArgs& a) {
-  return fmt::format("{}x{}x{} a{}{} b{}{} {} c{} {}{} {} {} {}", a.m, a.n, a.k, a.a_stride, a.a_turned ? "t" : "", a.b_stride, a.b_turned ? "t" : "", dtype_name(a.type), a.c_stride,
-                     dtype_name(a.c_type), a.accumulate ? " +=" : "", alignment_of(a.a), alignment_of(a.b), alignment_of(a.c));
+  return fmt::format("{}x{}x{} a{}{} b{}{} {} c{} {}{} {} {} {}", a.m, a.n, a.k, a.a_stride, a.a_turned ? "t" : "", a.b_stride, a.b_turned ? "t" : "", dtype_name(a.type),
+                     a.c_stride, dtype_name(a.c_type), a.accumulate ? " +=" : "", alignment_of(a.a), alignment_of(a.b), alignment_of(a.c));
 }
 
 /// A name for an algorithm, by its bits (FNV-1a), see matmul_choices.h.
@@ -184,8 +184,8 @@ class Products {
   /// `algorithm`: null for the plan's own.
   cublasStatus_t start(const Plan& p, const MatmulArgs& a, void* c, const cublasLtMatmulAlgo_t* algorithm) const {
     const float beta = a.accumulate ? 1.0f : 0.0f;
-    return lt_.matmul(handle_, p.product.get(), &a.alpha, a.b, p.first.get(), a.a, p.second.get(), &beta, c, p.result.get(), c, p.result.get(), algorithm ? algorithm : &p.algorithm,
-                      workspace_.get(), workspace_bytes_, stream());
+    return lt_.matmul(handle_, p.product.get(), &a.alpha, a.b, p.first.get(), a.a, p.second.get(), &beta, c, p.result.get(), c, p.result.get(),
+                      algorithm ? algorithm : &p.algorithm, workspace_.get(), workspace_bytes_, stream());
   }
 
   const Plan& plan_of(const MatmulArgs& a) {

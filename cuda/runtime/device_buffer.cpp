@@ -7,10 +7,7 @@ namespace lorikeet::cuda {
 namespace {
 
 void copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, void* stream) {
-  if (bytes == 0) return;
-  const auto s = static_cast<cudaStream_t>(stream);
-  LORIKEET_CUDA(cudaMemcpyAsync(to, from, bytes, kind, s));
-  LORIKEET_CUDA(cudaStreamSynchronize(s));
+  if (bytes > 0) LORIKEET_CUDA(cudaMemcpyAsync(to, from, bytes, kind, static_cast<cudaStream_t>(stream)));
 }
 
 }  // namespace
@@ -24,10 +21,11 @@ DeviceBuffer::~DeviceBuffer() {
 }
 
 void device_from_host(void* device, const void* host, size_t bytes, void* stream) {
-  copy(device, host, bytes, cudaMemcpyHostToDevice, stream);
+  copy(device, host, bytes, cudaMemcpyHostToDevice, stream);  // of pageable memory, which is read when the call returns
 }
 void host_from_device(void* host, const void* device, size_t bytes, void* stream) {
   copy(host, device, bytes, cudaMemcpyDeviceToHost, stream);
+  LORIKEET_CUDA(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)));
 }
 
 }  // namespace lorikeet::cuda

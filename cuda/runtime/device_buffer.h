@@ -28,7 +28,7 @@ class DeviceBuffer {
 };
 
 /// Copies between host and device, spelled out and in order with `stream` (a Stream handle, null for the default one).
-/// They return when the copy is done.
+/// To the device: returns when `host`, which is pageable memory, was read; the device is not waited for. From it: when the copy is done.
 void device_from_host(void* device, const void* host, size_t bytes, void* stream = nullptr);
 void host_from_device(void* host, const void* device, size_t bytes, void* stream = nullptr);
 

@@ -254,7 +254,7 @@ class AttentionCudaTest : public QObject {
       out.push_back({{0, 40}, 11, 1, 64});  // a block of keys takes several heads of the group, the last block fewer
       out.push_back({{0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 145}, 2, 1, 128});
       out.push_back({several, 2, 1, 256, 0, 0, DType::bf16, true});
-      out.push_back({{0, 5, 90}, 2, 1, 256, 33, 1.5});
+      out.push_back({{0, 0, 5, 90, 90}, 2, 1, 256, 33, 1.5});
       return out;
     }();
     return all;

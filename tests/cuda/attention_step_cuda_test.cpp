@@ -26,7 +26,8 @@ struct Store {
   KvStore host, there;
   Store(const Setting& c, int64_t length, uint64_t seed, double scale) {
     host = KvStore::make(kCapacity, c.kv_heads, c.head_dim, c.type);
-    kv_append(host, 0, random_tensor({length, c.kv_heads * c.head_dim}, seed, DType::f32, scale));
+    Context cx(1);
+    kv_append(cx, host, 0, random_tensor({length, c.kv_heads * c.head_dim}, seed, DType::f32, scale));
     there.rows = gpu_empty(host.rows.shape(), c.type);
     there.rows.slice(0, length).copy_from(host.rows.slice(0, length));
     if (!host.scales.defined()) return;

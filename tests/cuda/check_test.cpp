@@ -4,7 +4,7 @@
 
 using namespace lorikeet;
 using cuda::CudaError;
-using cuda::DeviceLostError;
+
 
 class CheckTest : public QObject {
   Q_OBJECT

@@ -67,6 +67,14 @@ class LinearCrossEntropyCudaTest : public QObject {
   void initTestCase() { LORIKEET_NEEDS_GPU(); }
   void cleanup() { cuda::set_work_bytes(0); }
 
+  void theTotalIsAddedTo() {
+    const Case c(cpu_, 21, 33, 70);
+    Tensor total = on_gpu(Tensor::from<double>({3.5}, {1}));
+    double sum = 0;
+    linear_cross_entropy(gpu_, {on_gpu(c.x), *weight_on(DeviceType::cuda, c.head), on_gpu(c.targets), &sum, nullptr, nullptr, 1, &total});
+    QCOMPARE(total.to_vector<double>()[0], 3.5 + sum);
+  }
+
   void equalsTheCpuOp_data() {
     QTest::addColumn<int>("rows");
     QTest::addColumn<int>("width");

@@ -32,9 +32,9 @@ class MatmulChoicesTest : public QObject {
   void brokenLinesArePassedOver() {
     const ScratchFolder folder;
     const std::string good = R"({"library":"1","shape":"s","algorithm":"000000000000000a"})";
-    const std::string path = folder.write("choices.jsonl", "\n{\nnull\n[1]\n\xff\xfe\n{\"library\":1,\"shape\":2,\"algorithm\":3}\n{\"library\":\"1\",\"shape\":\"t\",\"algorithm\":\"12x\"}\n"
-                                                           "{\"library\":\"1\",\"shape\":\"u\",\"algorithm\":\"\"}\n{\"library\":\"1\",\"shape\":\"v\",\"algorithm\":\"11112222333344445\"}\n" +
-                                                               std::string(100000, '[') + "\n" + good + "\n");
+    const std::string bad = "\n{\nnull\n[1]\n\xff\xfe\n{\"library\":1,\"shape\":2,\"algorithm\":3}\n{\"library\":\"1\",\"shape\":\"t\",\"algorithm\":\"12x\"}\n"
+                            "{\"library\":\"1\",\"shape\":\"u\",\"algorithm\":\"\"}\n{\"library\":\"1\",\"shape\":\"v\",\"algorithm\":\"11112222333344445\"}\n";
+    const std::string path = folder.write("choices.jsonl", bad + std::string(100000, '[') + "\n" + good + "\n");
     const MatmulChoices choices(path, "1");
     QCOMPARE(*choices.find("s"), uint64_t{10});
     for (const char* shape : {"t", "u", "v", ""}) QVERIFY(!choices.find(shape));

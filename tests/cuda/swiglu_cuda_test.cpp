@@ -129,7 +129,8 @@ class SwigluCudaTest : public QObject {
     const auto a = static_cast<GateActivation>(activation);
     const std::vector<double> far = {-3e4, -200, -89, -88, -50, 0, 50, 88, 89, 200, 3e4};
     const auto n = static_cast<int64_t>(far.size());
-    const Inputs in{Tensor::from(far, {1, n}).to(t), Tensor::from(std::vector<double>(far.size(), 1.5), {1, n}).to(t), Tensor::from(std::vector<double>(far.size(), 0.5), {1, n}).to(t)};
+    const auto all = [&](double v) { return Tensor::from(std::vector<double>(far.size(), v), {1, n}).to(t); };
+    const Inputs in{Tensor::from(far, {1, n}).to(t), all(1.5), all(0.5)};
     const Result got = on_device(in, a);
     const auto y = got.y.to_vector<double>(), dg = got.d_gate.to_vector<double>(), du = got.d_up.to_vector<double>();
     for (size_t i = 0; i < far.size(); ++i) {

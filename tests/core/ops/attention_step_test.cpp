@@ -19,8 +19,9 @@ struct Text {
 
 Text text_of(int64_t length, const AttentionShape& s, DType type, uint64_t seed) {
   Text t{KvStore::make(length + 3, s.kv_heads, s.head_dim, type), KvStore::make(length + 3, s.kv_heads, s.head_dim, type), length};
-  kv_append(t.keys, 0, strided(random_tensor({length, s.kv_heads * s.head_dim}, seed, DType::f32, 2)));
-  kv_append(t.values, 0, random_tensor({length, s.kv_heads * s.head_dim}, seed + 1));
+  Context cx(1);
+  kv_append(cx, t.keys, 0, strided(random_tensor({length, s.kv_heads * s.head_dim}, seed, DType::f32, 2)));
+  kv_append(cx, t.values, 0, random_tensor({length, s.kv_heads * s.head_dim}, seed + 1));
   return t;
 }
 
@@ -91,7 +92,7 @@ class AttentionStepTest : public QObject {
     const Tensor x = random_tensor({40, 128}, 3, DType::f32, 5);
     for (DType type : kTypes) {
       KvStore store = KvStore::make(64, s.kv_heads, s.head_dim, type);
-      kv_append(store, 11, x);
+      kv_append(cx, store, 11, x);
       const Tensor back = kv_rows_f32(cx, store, 51).slice(11, 51);
       for (int64_t r = 0; r < 40; ++r)
         for (int64_t h = 0; h < 2; ++h) {
@@ -106,7 +107,7 @@ class AttentionStepTest : public QObject {
     }
     // A row of zeros has a scale of zero and stays zeros.
     KvStore zeros = KvStore::make(1, 2, 64, DType::i8);
-    kv_append(zeros, 0, Tensor::zeros({1, 128}));
+    kv_append(cx, zeros, 0, Tensor::zeros({1, 128}));
     QCOMPARE(max_abs_difference(kv_rows_f32(cx, zeros, 1), Tensor::zeros({1, 128})), 0.0);
   }
   void resultsStayNearTheF32Cache() {
@@ -172,9 +173,9 @@ class AttentionStepTest : public QObject {
     VERIFY_THROWS(b.run(cx), ShapeError, "over 3 key/value heads");
     VERIFY_THROWS(KvStore::make(4, 1, 8, DType::f16), DTypeError, "f16");
     KvStore store = KvStore::make(4, 2, 8, DType::i8);
-    VERIFY_THROWS(kv_append(store, 2, random_tensor({3, 16}, 1)), ShapeError, "at row 2");
-    VERIFY_THROWS(kv_append(store, 0, random_tensor({1, 15}, 1)), ShapeError, "kv_append");
-    VERIFY_THROWS(kv_append(store, 0, random_tensor({1, 16}, 1, DType::f64)), DTypeError, "wanted f32");
+    VERIFY_THROWS(kv_append(cx, store, 2, random_tensor({3, 16}, 1)), ShapeError, "at row 2");
+    VERIFY_THROWS(kv_append(cx, store, 0, random_tensor({1, 15}, 1)), ShapeError, "kv_append");
+    VERIFY_THROWS(kv_append(cx, store, 0, random_tensor({1, 16}, 1, DType::f64)), DTypeError, "wanted f32");
     Tensor wide = random_tensor({1, 32}, 1, DType::f64), o = Tensor::empty({1, 32}, DType::f64);
     VERIFY_THROWS(attention_step(cx, {.q = wide, .texts = b.steps, .o = o, .shape = s}), DTypeError, "wanted f32");
   }

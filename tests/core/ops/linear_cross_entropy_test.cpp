@@ -114,6 +114,18 @@ class LinearCrossEntropyTest : public QObject {
       QCOMPARE(sum, c.sum);
     }
   }
+  void theTotalIsAddedTo() {
+    Context cx = context(cpu_probe().best);
+    for (DType t : {DType::f32, DType::bf16}) {
+      Case c(21, 33, 70, DType::f32);
+      const Tensor x = c.x.to(t);
+      Tensor total = Tensor::from<double>({3.5}, {1}), wrong = Tensor::zeros({2}, DType::f64);
+      double sum = 0;
+      linear_cross_entropy(cx, {x, c.head, c.targets, &sum, nullptr, nullptr, 1, &total});
+      QCOMPARE(total.data<double>()[0], 3.5 + sum);
+      VERIFY_THROWS((linear_cross_entropy(cx, {x, c.head, c.targets, &sum, nullptr, nullptr, 1, &wrong}), 0), ShapeError, "loss_total");
+    }
+  }
   void noRowsIsNoLoss() {
     Context cx = context(cpu_probe().best);
     Case c(0, 4, 6, DType::f32);

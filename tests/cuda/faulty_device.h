@@ -1,0 +1,17 @@
+/// Faults of the emulated card.
+#pragma once
+#include "core/tensor/device_memory.h"
+#include "cuda/emulation/device_space.h"
+
+namespace lorikeet::test {
+
+/// The card's memory is taken by someone else, but for what is in use.
+struct FullDevice {
+  void fill() const { cuda::emulation::set_device_bytes(static_cast<size_t>(cuda::emulation::device_bytes_in_use())); }
+  void give_back() const { cuda::emulation::set_device_bytes(0); }
+  ~FullDevice() { give_back(); }
+};
+inline void lose_device() { cuda::emulation::set_lost(true); }
+inline void find_device_again() { cuda::emulation::set_lost(false); }
+
+}  // namespace lorikeet::test
