@@ -1,8 +1,12 @@
-// Every CPU level present against f64: the same ops a training step uses, on odd sizes; then speed.
+// Every CPU level and device present against f64: the same ops a training step uses, on odd sizes; then speed.
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <mutex>
 
+#include <fmt/format.h>
+
+#include "core/base/error.h"
 #include "core/base/random.h"
 #include "core/base/system.h"
 #include "core/ops/adapted_linear.h"
@@ -10,8 +14,11 @@
 #include "core/ops/gemm.h"
 #include "core/ops/rms_norm.h"
 #include "core/ops/swiglu.h"
+#include "core/ops/weight_on.h"
 #include "core/quant/weight_format.h"
+#include "core/run/detail/device_trial.h"
 #include "core/run/queries.h"
+#include "core/tensor/device_memory.h"
 
 namespace lorikeet {
 namespace {
@@ -46,26 +53,28 @@ double compared(Context& cx, CpuLevel level, const std::function<Tensor(Context&
 }
 
 Tensor rms_norm_case(Context& cx, DType t) {
-  const Tensor x = values({33, 577}, 1).to(t), w = values({577}, 2).to(t);
-  Tensor y = Tensor::empty({33, 577}, t);
+  const Tensor x = values({33, 577}, 1).to(t).on(cx.device()), w = values({577}, 2).to(t).on(cx.device());
+  Tensor y = cx.empty({33, 577}, t);
   rms_norm(cx, {x, w, y, nullptr, 1e-5});
   return y;
 }
 
 Tensor swiglu_case(Context& cx, DType t) {
-  const Tensor gate = values({17, 129}, 3).to(t), up = values({17, 129}, 4).to(t);
-  Tensor y = Tensor::empty({17, 129}, t);
+  const Tensor gate = values({17, 129}, 3).to(t).on(cx.device()), up = values({17, 129}, 4).to(t).on(cx.device());
+  Tensor y = cx.empty({17, 129}, t);
   swiglu(cx, {gate, up, y});
   return y;
 }
 
-Tensor attention_case(Context& cx, DType t) {
-  const Tensor q = values({70, 6 * 32}, 5).to(t), k = values({70, 2 * 32}, 6).to(t), v = values({70, 2 * 32}, 7).to(t);
-  const Tensor starts = Tensor::from<int32_t>({0, 13, 70}, {3});
-  Tensor o = Tensor::empty({70, 6 * 32}, t);
-  attention(cx, {q, k, v, starts, o, nullptr, {6, 2, 32, 1 / std::sqrt(32.0)}});
+Tensor attention_of(Context& cx, DType t, int64_t head_dim) {
+  const auto of = [&](int64_t heads, uint64_t seed) { return values({70, heads * head_dim}, seed).to(t).on(cx.device()); };
+  const Tensor q = of(6, 5), k = of(2, 6), v = of(2, 7), starts = Tensor::from<int32_t>({0, 13, 70}, {3}).on(cx.device());
+  Tensor o = cx.empty({70, 6 * head_dim}, t);
+  attention(cx, {q, k, v, starts, o, nullptr, {6, 2, head_dim, 1 / std::sqrt(static_cast<double>(head_dim))}});
   return o;
 }
+Tensor attention_case(Context& cx, DType t) { return attention_of(cx, t, 32); }
+Tensor wide_attention_case(Context& cx, DType t) { return attention_of(cx, t, 64); }
 
 FrozenWeightPtr nf4_weight(Context& cx, int64_t rows, int64_t columns) {
   const Tensor w = values({rows, columns}, 8).to(DType::f32);
@@ -73,9 +82,9 @@ FrozenWeightPtr nf4_weight(Context& cx, int64_t rows, int64_t columns) {
 }
 
 Tensor linear_case(Context& cx, DType t) {
-  const auto w = nf4_weight(cx, 131, 192);
-  const Tensor x = values({37, 192}, 9).to(t);
-  Tensor y = Tensor::empty({37, 131}, t);
+  const auto w = weight_on(cx.device(), nf4_weight(cx, 131, 192));
+  const Tensor x = values({37, 192}, 9).to(t).on(cx.device());
+  Tensor y = cx.empty({37, 131}, t);
   adapted_linear(cx, {x, *w, nullptr, y, nullptr, nullptr, 1, nullptr, 0, 0});
   return y;
 }
@@ -112,7 +121,35 @@ double decode_gweights(Context& cx) {
   return 1536.0 * 576 / s / 1e9;
 }
 
+/// A device's kernels in f32 and bf16 against f64 on the host.
+Json device_entry(DeviceType device) {
+  Context host(1), there(1, device);
+  host.set_level(CpuLevel::scalar);
+  const auto error = [&](DType t, const std::function<Tensor(Context&, DType)>& op) { return relative_l2(op(there, t).on(DeviceType::cpu), op(host, DType::f64)); };
+  Json errors;
+  errors["rms_norm"] = error(DType::f32, rms_norm_case);
+  errors["swiglu"] = error(DType::f32, swiglu_case);
+  errors["attention"] = error(DType::f32, attention_case);
+  errors["linear_nf4"] = error(DType::f32, linear_case);
+  double worst = 0;
+  for (const auto& e : errors) worst = std::max(worst, e.get<double>());
+  there.set_compute(ComputeType::bf16);
+  const double rounded = std::max(error(DType::bf16, linear_case), error(DType::bf16, wide_attention_case));
+  return {{"name", std::string(device_name(device))}, {"device", device_memory(device).name()}, {"max_error", worst}, {"errors", errors}, {"bf16", {{"max_error", rounded}}},
+          {"passed", std::isfinite(worst) && worst <= kTolerance && std::isfinite(rounded) && rounded <= kBf16Tolerance}};
+}
+
 }  // namespace
+
+void detail::try_device(DeviceType device) {
+  static std::once_flag once;
+  std::call_once(once, [&] {
+    const Json j = device_entry(device);
+    if (!j["passed"].get<bool>())
+      throw RunError(fmt::format("{} computes wrongly: a trial of its kernels is off by {:.1e} in f32 and {:.1e} in bf16; use --device cpu and tell us",
+                                 j["device"].get<std::string>(), j["max_error"].get<double>(), j["bf16"]["max_error"].get<double>()));
+  });
+}
 
 Json run_selftest(int64_t threads) {
   Context cx(static_cast<int>(threads));
@@ -139,6 +176,10 @@ Json run_selftest(int64_t threads) {
                       {"nf4_gweights_per_s", decode_gweights(cx)}, {"passed", passed}});
   }
   force_cpu_level(chosen);
+  if (has_device(DeviceType::cuda)) {
+    levels.push_back(device_entry(DeviceType::cuda));
+    all = all && levels.back()["passed"].get<bool>();
+  }
   return {{"levels", levels}, {"tolerance", kTolerance}, {"bf16_tolerance", kBf16Tolerance}, {"threads", cx.threads()}, {"passed", all}};
 }
 

@@ -1,6 +1,6 @@
 // Whole runs on a device: the run folder, stopping and continuing, memory that does not suffice, a card that is lost.
-#include <atomic>
-
+#include "core/base/error.h"
+#include "core/base/files.h"
 #include "core/io/run_folder.h"
 #include "core/run/chat.h"
 #include "core/run/plan.h"

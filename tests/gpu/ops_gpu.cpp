@@ -24,6 +24,7 @@
 #include "core/ops/weight_on.h"
 #include "core/tensor/device_memory.h"
 #include "cuda/backend.h"
+#include "cuda/ops/decode.h"
 #include "cuda/runtime/matmul.h"
 #include "tests/gpu/arguments.h"
 #include "tests/gpu/random_base.h"
@@ -39,11 +40,13 @@ struct Sizes {
   int64_t tokens, hidden, heads, kv_heads, head_dim, feed_forward, vocabulary, rank, peak;
 };
 
-Tensor filled(Shape shape, DType type, double value = 0.01) {
+Tensor filled(Shape shape, DType type, double value) {
   Tensor t = Tensor::empty(std::move(shape), type);
   t.fill(value);
   return t.on(kGpu);
 }
+/// Rows as a model has them: a card multiplies equal numbers faster than numbers that differ.
+Tensor random_rows(Shape shape, DType type, double spread = 0.5) { return random_values(std::move(shape), type, spread).on(kGpu); }
 
 class Table {
  public:
@@ -80,7 +83,7 @@ class Table {
 
 void peaks(Table& t, const Sizes& s) {
   const int64_t n = s.peak;
-  Tensor a = filled({n, n}, DType::bf16), b = filled({n, n}, DType::bf16), c = Tensor::empty({n, n}, DType::bf16, kGpu);
+  Tensor a = random_rows({n, n}, DType::bf16), b = random_rows({n, n}, DType::bf16), c = Tensor::empty({n, n}, DType::bf16, kGpu);
   const double copy = t.seconds([&] { c.copy_from(a); });
   const double product = t.seconds([&] {
     cuda::matmul({.m = n, .n = n, .k = n, .a = a.raw(), .a_stride = n, .a_turned = false, .b = b.raw(), .b_stride = n, .b_turned = true, .type = DType::bf16, .c = c.raw(), .c_stride = n, .c_type = DType::bf16});
@@ -90,26 +93,26 @@ void peaks(Table& t, const Sizes& s) {
 
 void pointwise(Table& t, Context& cx, const Sizes& s) {
   const auto numbers = static_cast<double>(s.tokens * s.hidden), wide = static_cast<double>(s.tokens * s.feed_forward);
-  const Tensor x = filled({s.tokens, s.hidden}, DType::f32), weight = filled({s.hidden}, DType::f32, 1);
-  Tensor y = Tensor::empty({s.tokens, s.hidden}, DType::bf16, kGpu), rstd = Tensor::empty({s.tokens}, DType::f32, kGpu), dx = filled({s.tokens, s.hidden}, DType::f32);
+  const Tensor x = random_rows({s.tokens, s.hidden}, DType::f32), weight = filled({s.hidden}, DType::f32, 1);
+  Tensor y = Tensor::empty({s.tokens, s.hidden}, DType::bf16, kGpu), rstd = Tensor::empty({s.tokens}, DType::f32, kGpu), dx = random_rows({s.tokens, s.hidden}, DType::f32);
   t.row("rms_norm f32 to bf16", numbers * 6, 0, [&] { rms_norm(cx, {x, weight, y, &rstd, 1e-5}); });
   t.row("rms_norm backward, added", numbers * 16, 0, [&] { rms_norm_backward(cx, {x, x, weight, rstd, dx, true}); });
-  const Tensor gate = filled({s.tokens, s.feed_forward}, DType::bf16), up = filled({s.tokens, s.feed_forward}, DType::bf16);
+  const Tensor gate = random_rows({s.tokens, s.feed_forward}, DType::bf16), up = random_rows({s.tokens, s.feed_forward}, DType::bf16);
   Tensor product = Tensor::empty({s.tokens, s.feed_forward}, DType::bf16, kGpu), dg = product, du = Tensor::empty({s.tokens, s.feed_forward}, DType::bf16, kGpu);
   t.row("swiglu bf16", wide * 6, 0, [&] { swiglu(cx, {gate, up, product}); });
   t.row("swiglu backward bf16", wide * 10, 0, [&] { swiglu_backward(cx, {gate, gate, up, dg, du}); });
   const int64_t width = s.heads * s.head_dim;
-  Tensor q = filled({s.tokens, width}, DType::f32), rounded = Tensor::empty({s.tokens, width}, DType::bf16, kGpu);
+  Tensor q = random_rows({s.tokens, width}, DType::f32), rounded = Tensor::empty({s.tokens, width}, DType::bf16, kGpu);
   std::vector<int32_t> positions(static_cast<size_t>(s.tokens));
   for (size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<int32_t>(i);
-  const Tensor at = Tensor::from<int32_t>(positions, {s.tokens}).on(kGpu), table = filled({s.tokens, s.head_dim}, DType::f32);
+  const Tensor at = Tensor::from<int32_t>(positions, {s.tokens}).on(kGpu), table = random_rows({s.tokens, s.head_dim}, DType::f32);
   t.row("rope f32 to bf16", static_cast<double>(s.tokens * width) * 6, 0, [&] { rope(cx, {q, at, table, s.head_dim, false, &rounded}); });
   t.row("add f32", numbers * 12, 0, [&] { add(cx, x, dx, dx); });
 }
 
 void attentions(Table& t, Context& cx, const Sizes& s) {
   const int64_t wide = s.heads * s.head_dim, narrow = s.kv_heads * s.head_dim;
-  const Tensor q = filled({s.tokens, wide}, DType::bf16), k = filled({s.tokens, narrow}, DType::bf16), v = filled({s.tokens, narrow}, DType::bf16);
+  const Tensor q = random_rows({s.tokens, wide}, DType::bf16), k = random_rows({s.tokens, narrow}, DType::bf16), v = random_rows({s.tokens, narrow}, DType::bf16);
   const Tensor starts = Tensor::from<int32_t>({0, static_cast<int32_t>(s.tokens)}, {2}).on(kGpu);
   Tensor o = Tensor::empty({s.tokens, wide}, DType::bf16, kGpu), lse = Tensor::empty({s.tokens, s.heads}, DType::f32, kGpu);
   Tensor dq = Tensor::empty({s.tokens, wide}, DType::f32, kGpu), dk = Tensor::empty({s.tokens, narrow}, DType::f32, kGpu), dv = Tensor::empty({s.tokens, narrow}, DType::f32, kGpu);
@@ -121,17 +124,20 @@ void attentions(Table& t, Context& cx, const Sizes& s) {
 
 void linears(Table& t, Context& cx, const Sizes& s, WeightSource& source) {
   const FrozenWeightPtr w = weight_on(kGpu, source.matrix("gate", s.feed_forward, s.hidden, true));
-  const Tensor x = filled({s.tokens, s.hidden}, DType::bf16), dy = filled({s.tokens, s.feed_forward}, DType::bf16);
-  const Tensor a = filled({s.rank, s.hidden}, DType::f32), b = filled({s.feed_forward, s.rank}, DType::f32);
+  const Tensor x = random_rows({s.tokens, s.hidden}, DType::bf16), dy = random_rows({s.tokens, s.feed_forward}, DType::bf16);
+  const Tensor a = random_rows({s.rank, s.hidden}, DType::f32), b = random_rows({s.feed_forward, s.rank}, DType::f32);
   Tensor y = Tensor::empty({s.tokens, s.feed_forward}, DType::bf16, kGpu), h = Tensor::empty({s.tokens, s.rank}, DType::bf16, kGpu);
-  Tensor dx = Tensor::empty({s.tokens, s.hidden}, DType::f32, kGpu), da = filled({s.rank, s.hidden}, DType::f32), db = filled({s.feed_forward, s.rank}, DType::f32);
+  Tensor dx = Tensor::empty({s.tokens, s.hidden}, DType::f32, kGpu), da = random_rows({s.rank, s.hidden}, DType::f32), db = random_rows({s.feed_forward, s.rank}, DType::f32);
   const double flops = 2.0 * static_cast<double>(s.tokens * s.feed_forward) * static_cast<double>(s.hidden + s.rank);
   t.row("linear nf4 + adapter", 0, flops, [&] { adapted_linear(cx, {.x = x, .w = *w, .bias = nullptr, .y = y, .a = &a, .b = &b, .scale = 2, .h = &h, .dropout = 0, .dropout_seed = 0}); });
   t.row("linear nf4 + adapter backward", 0, flops, [&] {
     adapted_linear_backward(cx, {.dy = dy, .x = x, .w = *w, .a = &a, .b = &b, .h = &h, .scale = 2, .dropout = 0, .dropout_seed = 0, .dx = &dx, .accumulate_dx = false, .da = &da, .db = &db});
   });
-  // One row through the whole matrix: the time is the decoding's.
-  const Tensor one = filled({1, s.hidden}, DType::bf16);
+  Tensor decoded = Tensor::empty({s.feed_forward, s.hidden}, DType::bf16, kGpu);
+  const auto& stored = dynamic_cast<const cuda::DeviceWeight&>(*w);
+  t.row("decode nf4 to bf16", static_cast<double>(w->bytes() + decoded.bytes()), 0, [&] { cuda::decode_weight(stored, 0, s.feed_forward, DType::bf16, decoded.raw(), s.hidden); });
+  // One row through the whole matrix as it is stored.
+  const Tensor one = random_rows({1, s.hidden}, DType::bf16);
   Tensor out = Tensor::empty({1, s.feed_forward}, DType::bf16, kGpu);
   t.row("one row through nf4", static_cast<double>(w->bytes()), 0, [&] { adapted_linear(cx, {.x = one, .w = *w, .bias = nullptr, .y = out, .a = nullptr, .b = nullptr, .scale = 1, .h = nullptr, .dropout = 0, .dropout_seed = 0}); });
 }
@@ -139,7 +145,7 @@ void linears(Table& t, Context& cx, const Sizes& s, WeightSource& source) {
 void losses(Table& t, Context& cx, const Sizes& s, WeightSource& source) {
   const FrozenWeightPtr head = weight_on(kGpu, source.matrix("head", s.vocabulary, s.hidden, false));
   const int64_t rows = std::min<int64_t>(s.tokens, 1024);
-  const Tensor x = filled({rows, s.hidden}, DType::bf16), targets = Tensor::from<int32_t>(std::vector<int32_t>(static_cast<size_t>(rows), 1), {rows}).on(kGpu);
+  const Tensor x = random_rows({rows, s.hidden}, DType::bf16), targets = Tensor::from<int32_t>(std::vector<int32_t>(static_cast<size_t>(rows), 1), {rows}).on(kGpu);
   Tensor dx = Tensor::empty({rows, s.hidden}, DType::f32, kGpu);
   double sum = 0;
   t.row("head and loss, both ways", 0, 4.0 * static_cast<double>(rows * s.hidden) * static_cast<double>(s.vocabulary),
@@ -149,8 +155,8 @@ void losses(Table& t, Context& cx, const Sizes& s, WeightSource& source) {
 void updates(Table& t, Context& cx, const Sizes& s) {
   const Shape shape{s.hidden, s.hidden};
   const auto n = static_cast<double>(s.hidden * s.hidden);
-  Tensor p = filled(shape, DType::f32), m = filled(shape, DType::f32, 0), v = filled(shape, DType::f32, 0);
-  const Tensor g = filled(shape, DType::f32);
+  Tensor p = random_rows(shape, DType::f32, 0.01), m = filled(shape, DType::f32, 0), v = filled(shape, DType::f32, 0);
+  const Tensor g = random_rows(shape, DType::f32, 0.01);
   t.row("adamw f32", n * 28, 0, [&] { adamw_update(cx, {.p = p, .g = g, .m = m, .v = v, .grad_scale = 1, .learning_rate = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0, .step = 1}); });
   const int64_t blocks = (s.hidden * s.hidden + 255) / 256;
   Tensor mc = Tensor::zeros(shape, DType::u8, kGpu), vc = Tensor::zeros(shape, DType::u8, kGpu), ma = Tensor::zeros({blocks}, DType::f32, kGpu), va = Tensor::zeros({blocks}, DType::f32, kGpu);

@@ -58,8 +58,8 @@ def add_attention(step, s, rows, length):
     flops = rows * 2 * s.q * length * (length + 1)
     moved = BF16 * rows * length * (2 * s.q + 2 * s.kv)
     step.add("attention, forward", s.layers, flops, moved, "attention")
-    # Seven products where the formula has five: scores are made by both owners of an output, so that none needs atomics.
-    step.add("attention, backward", s.layers, 3.5 * flops, 3 * moved, "attention_backward")
+    # Counted as the formula's five products; the kernels make seven, so that no sum needs atomics. The share knows that.
+    step.add("attention, backward", s.layers, 2.5 * flops, 3 * moved, "attention_backward")
 
 
 def add_rows(step, s, tokens):
@@ -109,7 +109,7 @@ def token_bytes(shape, rank, policy):
     s = SHAPES[shape]
     c, f, q, k = s.hidden, s.feed_forward, s.q, s.kv
     again = policy in ("norms+swiglu", "mlp")
-    attention = F32 * c + (0 if again else c * BF16) + 4 * rank * BF16 + (2 * q + 2 * k) * BF16 + s.heads * F32
+    attention = F32 + (0 if again else c * BF16) + 4 * rank * BF16 + (2 * q + 2 * k) * BF16 + s.heads * F32
     halves = 0 if policy == "mlp" else 2 * f * BF16
     mlp = (c + 1) * F32 + (0 if again else c * BF16) + 3 * rank * BF16 + halves + (0 if again else f * BF16)
     made_again = (2 * f + c) * BF16 if policy == "mlp" else 0
@@ -117,9 +117,10 @@ def token_bytes(shape, rank, policy):
     in_mlp = attention + mlp + c * F32 + f * BF16 + max(c * BF16 + 3 * rank * BF16 + product_again, made_again)
     in_attention = attention + c * F32 + q * BF16 + (q + 2 * k) * F32 + 2 * s.heads * F32
     live = max(in_mlp, in_attention)
-    if policy == "full":
-        return s.layers * c * F32, max(live, attention + mlp + 2 * c * F32)
-    return s.layers * (attention + mlp), live - attention - mlp
+    own, final_norm = attention + mlp, (c + 1) * F32
+    if policy == "full":  # the block's input alone is kept
+        return s.layers * c * F32 + final_norm, max(live, own + 2 * c * F32) - final_norm
+    return s.layers * (own + c * F32) + final_norm, live - own - final_norm
 
 
 def table(rows, markdown):

@@ -22,6 +22,8 @@ struct Bits {
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
     return z ^ (z >> 31);
   }
+  /// In [-1, 1).
+  double uniform() { return 2 * static_cast<double>((*this)() >> 11) * 0x1p-53 - 1; }
 };
 
 Tensor random_bytes(int64_t n, Bits& bits) {
@@ -58,10 +60,7 @@ class RandomSource final : public WeightSource {
   }
   static FrozenWeightPtr plain(int64_t rows, int64_t columns, Bits& bits) {
     auto values = std::make_shared<Tensor>(Tensor::empty({rows, columns}, DType::bf16));
-    for (int64_t i = 0; i < values->size(); ++i) {
-      const double uniform = static_cast<double>(bits() >> 11) * 0x1p-53;
-      values->bits16()[i] = bf16_from_f32(static_cast<float>((2 * uniform - 1) * kSpread * std::sqrt(3.0)));
-    }
+    for (int64_t i = 0; i < values->size(); ++i) values->bits16()[i] = bf16_from_f32(static_cast<float>(bits.uniform() * kSpread * std::sqrt(3.0)));
     return stored_weight(kGgmlBf16, {static_cast<const std::byte*>(values->raw()), values->bytes()}, rows, columns, values);
   }
 };
@@ -88,11 +87,23 @@ ModelConfig shape_named(const std::string& name) {
   if (name == "135m") return llama(576, 30, 9, 3, 64, 1536, 49152, true);
   if (name == "1b") return llama(2048, 16, 32, 8, 64, 8192, 128256, true);
   if (name == "8b") return llama(4096, 32, 32, 8, 128, 14336, 128256, false);
+  if (name == "65b") return llama(8192, 80, 64, 64, 128, 22016, 32000, false);
   if (name == "70b") return llama(8192, 80, 64, 8, 128, 28672, 128256, false);
-  throw ConfigError("--shape", "--shape: " + name + " is unknown; known are tiny, 135m, 1b, 8b, 70b");
+  throw ConfigError("--shape", "--shape: " + name + " is unknown; known are tiny, 135m, 1b, 8b, 65b, 70b");
 }
 
 std::unique_ptr<WeightSource> random_source(const ModelConfig&) { return std::make_unique<RandomSource>(); }
+
+Tensor random_values(Shape shape, DType type, double spread) {
+  Tensor t = Tensor::empty(std::move(shape), type);
+  Bits bits{static_cast<uint64_t>(t.size())};
+  for (int64_t i = 0; i < t.size(); ++i) {
+    const auto value = static_cast<float>(bits.uniform() * spread * std::sqrt(3.0));
+    if (type == DType::bf16) t.bits16()[i] = bf16_from_f32(value);
+    else t.data<float>()[i] = value;
+  }
+  return t;
+}
 
 TokenBatch full_rows(int64_t rows, int64_t length, int64_t vocabulary, uint64_t seed) {
   TokenBatch b;

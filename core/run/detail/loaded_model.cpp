@@ -8,6 +8,7 @@
 #include "core/base/text.h"
 #include "core/io/adapter_files.h"
 #include "core/io/run_folder.h"
+#include "core/run/detail/device_trial.h"
 
 namespace lorikeet::detail {
 namespace {
@@ -90,6 +91,7 @@ LoadedModel load_for_use(const LoadRequest& request, std::stop_token stop) {
   // The adapter's own files are checked before the weights are read: a wrong one must not cost a minute.
   AdapterFiles adapter_files;
   if (!adapter.empty()) adapter_files = read_adapter(adapter);
+  if (request.device != DeviceType::cpu) try_device(request.device);
   out.cx = std::make_unique<Context>(request.threads, request.device);
   out.cx->set_compute(request.compute);
   out.model = load_model(*out.files, *out.cx, request.options, stop, request.progress);

@@ -13,6 +13,7 @@
 #include "core/io/adapter_files.h"
 #include "core/methods/method.h"
 #include "core/ops/expanded_weight.h"
+#include "core/run/detail/device_trial.h"
 #include "core/run/detail/run_setup.h"
 #include "core/tensor/device_memory.h"
 #include "core/tensor/host_arena.h"
@@ -119,6 +120,7 @@ TrainingRun::~TrainingRun() = default;
 
 void TrainingRun::load(bool fresh, std::stop_token stop, const JobEvents& events) {
   const Topology topology = read_topology();
+  if (const DeviceType device = device_of(config_.device.kind); device != DeviceType::cpu) try_device(device);
   machine_ = std::make_unique<Machine>(config_, topology);
   Machine& m = *machine_;
   m.model = load_model(files_, m.cx, {.quantization = config_.quantization.format, .quant = quant_options_of(config_)}, stop,
@@ -309,8 +311,9 @@ void TrainingRun::save(bool scheduled, const JobEvents& events) {
   state.trainer["optimizer_steps"] = m.optimizer->steps_done();
   state.trainer["scheduled"] = scheduled;
   state.trainer["metrics_bytes"] = folder_.metrics_bytes();
-  for (const auto& p : m.parameters) state.parameters.emplace_back(p.name, p.var->value);
+  for (const auto& p : m.parameters) state.parameters.emplace_back(p.name, p.var->value.on(DeviceType::cpu));
   state.optimizer = m.optimizer->state();
+  for (auto& [name, tensor] : state.optimizer) tensor = tensor.on(DeviceType::cpu);
   if (events.on_progress) events.on_progress({"saving", 0, 1});
   arena_trim();  // reading the files back must not come on top of the activations' unused pages
   folder_.save_checkpoint(state, config_.training.keep_checkpoints,

@@ -315,7 +315,7 @@ class TrainJobTest : public QObject {
     QTest::newRow("context") << "data.max_length=65" << "64" << 2;
     QTest::newRow("model") << "model.path=/nowhere/model" << "/nowhere/model" << 3;
     QTest::newRow("data") << "data.train=/nowhere/data.jsonl" << "/nowhere/data.jsonl" << -1;
-    QTest::newRow("cuda") << "device.kind=cuda" << "CUDA" << 2;
+    QTest::newRow("cuda") << "device.kind=cuda" << "no GPU can be used" << 2;
     QTest::newRow("optimizer") << "optimizer.name=sgd" << "sgd" << 2;
     QTest::newRow("memory") << "device.memory_limit=1000000" << "memory_limit" << 1;
   }
