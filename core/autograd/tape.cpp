@@ -63,14 +63,15 @@ Tensor* Tape::stored(const Var& v) {
   return it == store_->end() ? nullptr : &it->second;
 }
 
-Var Tape::checkpoint(const Var& input, std::function<Var(Tape&, const Var&)> block) {
+Var Tape::checkpoint(const Var& input, std::function<Var(Tape&, const Var&)> block, std::shared_ptr<AwayQueue> away) {
   if (!recording_) return block(*this, input);
   Tape silent(cx_, false);
   // Whether parameters are used inside is not known without recording, so the output always asks for a gradient.
   Var out = make_leaf(block(silent, make_leaf(input->value, false))->value, true);
-  record(out, [out, input, value = input->value, block = std::move(block)](Tape& tape) {
+  const size_t number = away ? away->send(input->value) : 0;
+  record(out, [out, input, value = away ? Tensor() : input->value, away, number, block = std::move(block)](Tape& tape) {
     Tape again(tape.context(), true, tape.store_);
-    Var start = make_leaf(value, input->needs_grad);
+    Var start = make_leaf(away ? away->take(number) : value, input->needs_grad);
     Var end = block(again, start);
     if (!end->needs_grad) return;
     forget(end);

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/tensor/away.h"
 #include "core/tensor/context.h"
 #include "core/tensor/tensor.h"
 
@@ -81,7 +82,8 @@ class Tape {
   static void forget(const Var& v) { v->value = Tensor(); }
   /// Runs `block` without recording and keeps only `input`; in backward runs it again, recording, then back through
   /// it. The recomputation is bit-identical. Parameters used inside are leaves and get their gradients as usual.
-  Var checkpoint(const Var& input, std::function<Var(Tape&, const Var&)> block);
+  /// With `away` the input waits in host memory; then nobody else may hold it.
+  Var checkpoint(const Var& input, std::function<Var(Tape&, const Var&)> block, std::shared_ptr<AwayQueue> away = nullptr);
   /// Starts from out->grad = seed (taken over) and clears the records as it goes (memory falls as backward proceeds).
   void backward(const Var& out, Tensor seed);
   size_t records() const { return records_.size(); }

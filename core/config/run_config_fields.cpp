@@ -114,7 +114,7 @@ const std::array kFields = {
           "Batches whose gradients are summed before each optimizer step; costs time, not memory."},
     Field{"training.seed", LORIKEET_FIELD(training, seed), 0, kExact, "", "", kAdvanced, "Seed",
           "Same seed, same settings, same device and threads: the same adapter byte for byte."},
-    Field{"training.checkpointing", LORIKEET_FIELD(training, checkpointing), 0, 0, "auto|none|norms+swiglu|mlp|full", "", kAdvanced,
+    Field{"training.checkpointing", LORIKEET_FIELD(training, checkpointing), 0, 0, "auto|none|norms+swiglu|mlp|full|offload", "", kAdvanced,
           "Memory policy",
           "What the backward pass computes again to save memory: nothing, the norms and SwiGLU (costs next to no time), "
           "the MLP's first half too, or each whole block; auto takes the fastest that fits."},

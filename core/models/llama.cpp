@@ -83,7 +83,9 @@ class Llama final : public Model {
     // Beside an f32 residual stream, all that products read is rounded to bf16 when they compute in bf16: it is then
     // kept in half the memory and read as it lies.
     if (norm_.dtype() == DType::f32 && tape.context().unit().compute == ComputeType::bf16) in.rows = DType::bf16;
-    const bool whole_blocks = options.policy == CheckpointPolicy::full;
+    const bool whole_blocks = repeats_blocks(options.policy);
+    const bool away = options.policy == CheckpointPolicy::offload && tape.context().device() != DeviceType::cpu;
+    const auto queue = away ? std::make_shared<AwayQueue>() : nullptr;
     if (!whole_blocks) in.policy = options.policy;
     const Tensor starts = index_tensor(batch.document_starts);
     const AttendFn attend = [starts, shape = attention_shape()](Tape& t, const Var& q, const Var& k, const Var& v) {
@@ -94,7 +96,7 @@ class Llama final : public Model {
       const auto run = [this, &block, in, attend](Tape& t, const Var& input) {
         return llama_block_forward(t, block, config_, in, input, attend);
       };
-      Var next = whole_blocks ? tape.checkpoint(x, run) : run(tape, x);
+      Var next = whole_blocks ? tape.checkpoint(x, run, queue) : run(tape, x);
       Tape::forget(x);
       x = next;
     }

@@ -42,10 +42,11 @@ struct TokenBatch {
 
 /// What backward makes again instead of keeping it, from the most memory to the least (kernels.md 7.1 of the design
 /// notes; Chen et al. 2016, arXiv:1604.06174): nothing; the norms' and SwiGLU's outputs (next to no time); gate and up
-/// too; the whole block from its input.
-enum class CheckpointPolicy { none, norms_swiglu, mlp, full };
-inline constexpr CheckpointPolicy kCheckpointPolicies[] = {CheckpointPolicy::none, CheckpointPolicy::norms_swiglu, CheckpointPolicy::mlp, CheckpointPolicy::full};
-std::string_view checkpoint_policy_name(CheckpointPolicy policy);  // none, norms+swiglu, mlp, full
+/// too; the whole block from its input; the same with the inputs in host memory (on a CPU they are there anyway).
+enum class CheckpointPolicy { none, norms_swiglu, mlp, full, offload };
+inline constexpr CheckpointPolicy kCheckpointPolicies[] = {CheckpointPolicy::none, CheckpointPolicy::norms_swiglu, CheckpointPolicy::mlp, CheckpointPolicy::full, CheckpointPolicy::offload};
+inline bool repeats_blocks(CheckpointPolicy policy) { return policy == CheckpointPolicy::full || policy == CheckpointPolicy::offload; }
+std::string_view checkpoint_policy_name(CheckpointPolicy policy);  // none, norms+swiglu, mlp, full, offload
 /// Throws ConfigError for an unknown name.
 CheckpointPolicy checkpoint_policy_from_name(std::string_view name);
 struct ForwardOptions {

@@ -15,7 +15,7 @@ const Registry<ModelFactory>& models() {
 }
 
 namespace {
-constexpr std::string_view kPolicies[] = {"none", "norms+swiglu", "mlp", "full"};
+constexpr std::string_view kPolicies[] = {"none", "norms+swiglu", "mlp", "full", "offload"};
 }  // namespace
 
 std::string_view checkpoint_policy_name(CheckpointPolicy policy) { return kPolicies[static_cast<size_t>(policy)]; }
@@ -23,7 +23,7 @@ std::string_view checkpoint_policy_name(CheckpointPolicy policy) { return kPolic
 CheckpointPolicy checkpoint_policy_from_name(std::string_view name) {
   for (const CheckpointPolicy p : kCheckpointPolicies)
     if (checkpoint_policy_name(p) == name) return p;
-  throw ConfigError("training.checkpointing", "training.checkpointing: \"" + std::string(name) + "\"; known are none, norms+swiglu, mlp, full");
+  throw ConfigError("training.checkpointing", "training.checkpointing: \"" + std::string(name) + "\"; known are none, norms+swiglu, mlp, full, offload");
 }
 
 Targets target_rows(const TokenBatch& batch) {

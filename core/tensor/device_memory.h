@@ -17,6 +17,17 @@ struct DeviceStatistics {
   uint64_t free_bytes = 0;      // of the device, left by all programs
   uint64_t total_bytes = 0;
 };
+/// Bytes of a device in host memory. Each step is in order with what the device was given before it; none makes the host wait.
+class AwayBytes {
+ public:
+  virtual ~AwayBytes() = default;
+  /// From now on the device may write over what was sent.
+  virtual void sent() = 0;
+  /// Begins the way back, to memory that nothing given to the device before now still uses.
+  virtual void bring_back(void* device) = 0;
+  /// What the device is given from now on finds the bytes there.
+  virtual void brought() = 0;
+};
 struct DeviceMemory {
   /// Contents undefined, 256-byte aligned. Throws OutOfMemoryError(asked, free).
   std::shared_ptr<void> (*allocate)(size_t bytes);
@@ -34,6 +45,8 @@ struct DeviceMemory {
   void (*synchronize)();
   /// As the maker calls it.
   std::string (*name)();
+  /// Begins to copy to host memory, beside the device's other work. Throws OutOfMemoryError (of the host).
+  std::unique_ptr<AwayBytes> (*send_away)(const void* device, size_t bytes);
 };
 /// Null takes a device's memory away. Before any thread starts.
 void set_device_memory(DeviceType device, const DeviceMemory* memory);

@@ -55,6 +55,25 @@ void reset_peak() { peak = emulation::device_bytes_in_use(); }
 void nothing() {}
 std::string name() { return "emulated"; }
 
+/// Copies are made as late as their order allows: what is written over too early, or read too early, is not what it was.
+class Away final : public AwayBytes {
+ public:
+  Away(const void* source, size_t bytes) : source_(static_cast<const char*>(source)), bytes_(bytes) {}
+  void sent() override {
+    const DeviceAccess access;
+    if (data_.empty()) data_.assign(source_, source_ + bytes_);
+  }
+  void bring_back(void* device) override { to_ = device; }
+  void brought() override { copy(to_, data_.data(), bytes_); }
+
+ private:
+  const char* source_;
+  size_t bytes_;
+  std::vector<char> data_;
+  void* to_ = nullptr;
+};
+std::unique_ptr<AwayBytes> send_away(const void* device, size_t bytes) { return std::make_unique<Away>(device, bytes); }
+
 double number(const void* data, DType type, int64_t at) {
   return type == DType::f32 ? static_cast<const float*>(data)[at] : f32(static_cast<const Bf16*>(data)[at]);
 }
@@ -73,7 +92,7 @@ std::vector<double> operand(const void* data, DType type, int64_t stride, bool t
 }  // namespace
 
 const DeviceMemory& memory_functions() {
-  static constexpr DeviceMemory functions{&allocate, &copy, &copy, &copy, &zero, &statistics, &reset_peak, &nothing, &nothing, &name};
+  static constexpr DeviceMemory functions{&allocate, &copy, &copy, &copy, &zero, &statistics, &reset_peak, &nothing, &nothing, &name, &send_away};
   return functions;
 }
 

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <vector>
 
+#include "cuda/runtime/away.h"
 #include "cuda/runtime/check.h"
 #include "cuda/runtime/device_buffer.h"
 #include "cuda/runtime/range_allocator.h"
@@ -124,7 +125,7 @@ std::string name() {
 }  // namespace
 
 const DeviceMemory& memory_functions() {
-  static constexpr DeviceMemory functions{&allocate, &from_host, &to_host, &copy, &zero, &statistics, &reset_peak, &trim, &synchronize, &name};
+  static constexpr DeviceMemory functions{&allocate, &from_host, &to_host, &copy, &zero, &statistics, &reset_peak, &trim, &synchronize, &name, &send_away};
   return functions;
 }
 

@@ -130,11 +130,29 @@ class TrainerCudaTest : public QObject {
   void policiesAndRunsGiveTheSameBits() {
     std::vector<double> first;
     for (const CheckpointPolicy policy : kCheckpointPolicies) {
-      Run r(DeviceType::cuda, config_of(64), "nf4", ComputeType::bf16, policy);
-      const std::vector<double> losses = r.losses(3);
+      ModelConfig config = config_of(64);
+      config.layers = 5;  // enough for inputs that go to host memory and come back while others are under way
+      Run r(DeviceType::cuda, config, "nf4", ComputeType::bf16, policy);
+      const std::vector<double> losses = r.losses(2);
       if (first.empty()) first = losses;
       QVERIFY2(losses == first, checkpoint_policy_name(policy).data());
     }
+  }
+
+  void inputsOfBlocksLeaveTheCard() {
+    ModelConfig config = config_of(8);
+    config.layers = 5;
+    const TokenBatch batch = random_batch({70, 30}, config.vocab_size, 3);
+    const auto kept = [&](CheckpointPolicy policy) {
+      Run r(DeviceType::cuda, config, "nf4", ComputeType::f32, policy);
+      r.losses(1);  // scratch and tables stay behind
+      const uint64_t before = device_memory(DeviceType::cuda).statistics().live_bytes;
+      Tape tape(r.cx, true);
+      const Var out = r.model->forward(tape, batch, {.policy = policy, .training = true});
+      return device_memory(DeviceType::cuda).statistics().live_bytes - before;
+    };
+    // The input of the last block waits on the card.
+    QCOMPARE(kept(CheckpointPolicy::full) - kept(CheckpointPolicy::offload), static_cast<uint64_t>(4 * batch.tokens() * config.hidden_size * 4));
   }
 
   void nothingIsLeftOnTheDevice() {

@@ -82,7 +82,7 @@ QString choice_text(const Field& field, const QString& value) {
       {"keep", QT_TRANSLATE_NOOP("Choice", "as file")}, {"responses", QT_TRANSLATE_NOOP("Choice", "Responses")},
       {"all", QT_TRANSLATE_NOOP("Choice", "Everything")}, {"truncate", QT_TRANSLATE_NOOP("Choice", "Cut")},
       {"drop", QT_TRANSLATE_NOOP("Choice", "Leave out")}, {"split", QT_TRANSLATE_NOOP("Choice", "Split")},
-      {"auto", QT_TRANSLATE_NOOP("Choice", "Automatic")}, {"none", QT_TRANSLATE_NOOP("Choice", "None")}, {"full", QT_TRANSLATE_NOOP("Choice", "Full")},
+      {"auto", QT_TRANSLATE_NOOP("Choice", "Automatic")}, {"none", QT_TRANSLATE_NOOP("Choice", "None")}, {"full", QT_TRANSLATE_NOOP("Choice", "Full")}, {"offload", QT_TRANSLATE_NOOP("Choice", "Full, kept in host memory")},
       {"lora", QT_TRANSLATE_NOOP("Choice", "LoRA")}, {"adamw", QT_TRANSLATE_NOOP("Choice", "AdamW")},
       {"adamw8bit", QT_TRANSLATE_NOOP("Choice", "AdamW, 8 bits")}, {"paged_adamw", QT_TRANSLATE_NOOP("Choice", "AdamW, paged")},
       {"paged_adamw8bit", QT_TRANSLATE_NOOP("Choice", "AdamW, 8 bits, paged")}, {"cpu", QT_TRANSLATE_NOOP("Choice", "CPU")},

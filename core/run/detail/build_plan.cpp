@@ -40,7 +40,8 @@ void choose_policy(Plan& p, const RunConfig& c, MemoryQuestion& q) {
   if (c.training.checkpointing != "auto") return ask(checkpoint_policy_from_name(c.training.checkpointing));
   // From the fastest on. Making norms and SwiGLU again costs under one part in a hundred of a step and saves a third of
   // the activations: keeping them is never chosen for its own sake.
-  for (const CheckpointPolicy policy : {CheckpointPolicy::norms_swiglu, CheckpointPolicy::mlp, CheckpointPolicy::full}) {
+  for (const CheckpointPolicy policy : {CheckpointPolicy::norms_swiglu, CheckpointPolicy::mlp, CheckpointPolicy::full, CheckpointPolicy::offload}) {
+    if (policy == CheckpointPolicy::offload && device_of(c.device.kind) == DeviceType::cpu) return;
     ask(policy);
     if (p.fits) return;
   }

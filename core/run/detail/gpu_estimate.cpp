@@ -32,6 +32,8 @@ PlanBytes estimate_gpu_memory(const MemoryQuestion& q) {
   const ActivationBytes a = activation_bytes(m, ranks, q.policy, compute_type_of(q.config), tokens, 0, targets);
   // Of one micro-batch the gradients of the adapter come while what the blocks saved goes.
   b.activations = a.peak;
+  // Two of the blocks' inputs instead of all.
+  if (q.policy == CheckpointPolicy::offload && m.layers > 2) b.activations -= static_cast<uint64_t>((m.layers - 2) * m.hidden_size * 4 * tokens);
   int64_t widest = 0, decoded = 0, rank = 0;
   for (size_t i = 0; i < shapes.size(); ++i) {
     widest = std::max({widest, shapes[i].rows, shapes[i].columns});

@@ -5,6 +5,7 @@
 #include "core/models/model.h"
 #include "core/optim/optimizer.h"
 #include "core/run/detail/build_plan.h"
+#include "core/run/detail/run_setup.h"
 
 namespace lorikeet::detail {
 namespace {
@@ -26,7 +27,7 @@ std::vector<Remedy> remedies(const RunConfig& config, const ModelFacts& model, c
   const CheckpointPolicy now = config.training.checkpointing == "auto" ? CheckpointPolicy::none : checkpoint_policy_from_name(config.training.checkpointing);
   RunConfig c = config;
   for (const CheckpointPolicy policy : kCheckpointPolicies) {
-    if (policy <= now) continue;
+    if (policy <= now || (policy == CheckpointPolicy::offload && device_of(config.device.kind) == DeviceType::cpu)) continue;
     c.training.checkpointing = std::string(checkpoint_policy_name(policy));
     add("training.checkpointing", c.training.checkpointing, c);
   }

@@ -73,7 +73,7 @@ void keep_tokens_per_s(const RunConfig& c, const ModelFacts& m, const std::strin
 double estimated_tokens_per_s(const RunConfig& c, const ModelFacts& m, const BatchFacts& b, const std::string& policy, const Card* card) {
   double linears = 0;
   for (const LinearShape& s : linear_shapes(m.config)) linears += static_cast<double>(s.rows) * static_cast<double>(s.columns);
-  const double passes = policy == "full" ? 3 : 2;  // forward, gradient of the input, and the forward again
+  const double passes = policy == "full" || policy == "offload" ? 3 : 2;  // forward, gradient of the input, and the forward again
   const double share_of_targets = b.total_tokens > 0 ? static_cast<double>(b.total_targets) / static_cast<double>(b.total_tokens) : 1;
   const double head = 2.0 * static_cast<double>(m.config.vocab_size) * static_cast<double>(m.config.hidden_size) * share_of_targets;
   const double length = static_cast<double>(std::max<int64_t>(b.longest_document, 1));
