@@ -4,6 +4,7 @@
 #include "app/backends.h"
 #include "core/ops/cpu_kernels.h"
 #include "cuda/backend.h"
+#include "cuda/runtime/nvml.h"
 
 namespace lorikeet {
 
@@ -12,6 +13,20 @@ void register_backends() {
   const GpuList list = list_gpus();
   if (std::any_of(list.gpus.begin(), list.gpus.end(), [](const GpuInfo& g) { return g.usable; })) register_cuda_kernels();
 }
+
+namespace {
+
+/// What the card does at this moment, as far as the driver tells.
+void add_state(Json& j, const GpuInfo& g) {
+  const auto state = cuda::gpu_state(g.pci_bus_id);
+  if (!state) return;
+  if (state->used_bytes) j["used_bytes"] = *state->used_bytes;
+  if (state->busy_percent) j["busy_percent"] = *state->busy_percent;
+  if (state->temperature_c) j["temperature_c"] = *state->temperature_c;
+  if (state->power_w) j["power_w"] = *state->power_w;
+}
+
+}  // namespace
 
 Json gpu_information() {
   const GpuList list = list_gpus();
@@ -24,6 +39,7 @@ Json gpu_information() {
               {"multiprocessors", g.multiprocessors},
               {"usable", g.usable}};
     if (!g.reason.empty()) j["reason"] = g.reason;
+    add_state(j, g);
     gpus.push_back(std::move(j));
   }
   Json out = {{"gpus", std::move(gpus)}, {"reason", list.reason}};

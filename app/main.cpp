@@ -59,6 +59,7 @@ int main(int argc, char** argv) {
 
   Studio studio;
   studio.home.setDeviceQuery(&lorikeet::machine_information);
+  studio.monitor.setGpuQuery(&lorikeet::gpu_information);
   MainWindow window(studio);
   if (parser.isSet(QStringLiteral("page"))) {
     if (!window.page(parser.value(QStringLiteral("page")))) {

@@ -10,6 +10,7 @@ namespace lorikeet {
 struct GpuInfo {
   int index = 0;
   std::string name;
+  std::string pci_bus_id;       // "0000:65:00.0"
   int major = 0, minor = 0;     // compute capability
   uint64_t total_bytes = 0;     // memory of the device
   int multiprocessors = 0;

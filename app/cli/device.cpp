@@ -9,6 +9,14 @@
 namespace lorikeet::cli {
 namespace {
 
+std::string gpu_text(const Json& g) {
+  std::string text = fmt::format("GPU      {}, {}", g.value("name", ""), human_bytes(g.value("bytes", uint64_t{0})));
+  if (g.contains("used_bytes")) text += fmt::format(", {} used", human_bytes(g["used_bytes"].get<uint64_t>()));
+  if (g.contains("busy_percent")) text += fmt::format(", {} % busy", g["busy_percent"].get<int>());
+  if (g.contains("temperature_c")) text += fmt::format(", {} °C", g["temperature_c"].get<int>());
+  return text + "\n";
+}
+
 std::string device_text(const Json& j) {
   const Json& cpu = j["cpu"];
   std::string levels;
@@ -16,7 +24,7 @@ std::string device_text(const Json& j) {
   std::string text = fmt::format("CPU      {}\nlevel    {} of {} ({})\nthreads  {}\nmemory   {} of {} free\n", cpu.value("name", ""), cpu.value("level", ""), levels,
                                  cpu.value("why", ""), cpu.value("threads", 0), human_bytes(cpu.value("available_bytes", uint64_t{0})),
                                  human_bytes(cpu.value("bytes", uint64_t{0})));
-  for (const auto& g : j["gpus"]) text += fmt::format("GPU      {}\n", g.value("name", ""));
+  for (const auto& g : j["gpus"]) text += gpu_text(g);
   for (const auto& r : j["refused"]) text += "refused  " + r.get<std::string>() + "\n";
   return text;
 }

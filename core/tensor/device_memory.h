@@ -45,6 +45,8 @@ struct DeviceMemory {
   void (*synchronize)();
   /// As the maker calls it.
   std::string (*name)();
+  /// Whether its products of bf16 numbers are fast (sm_80 and newer).
+  bool (*fast_bf16)();
   /// Begins to copy to host memory, beside the device's other work. Throws OutOfMemoryError (of the host).
   std::unique_ptr<AwayBytes> (*send_away)(const void* device, size_t bytes);
 };

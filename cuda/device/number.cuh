@@ -32,7 +32,15 @@ __device__ inline Bf16 bf16(float v) {
 #endif
 }
 /// Two numbers in one word, the first in its lower half.
-__device__ inline uint32_t bf16_pair(float low, float high) { return static_cast<uint32_t>(bf16(low).bits) | static_cast<uint32_t>(bf16(high).bits) << 16; }
+__device__ inline uint32_t bf16_pair(float low, float high) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  uint32_t pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));  // one instruction
+  return pair;
+#else
+  return static_cast<uint32_t>(bf16(low).bits) | static_cast<uint32_t>(bf16(high).bits) << 16;
+#endif
+}
 __device__ inline float low_f32(uint32_t pair) { return __uint_as_float(pair << 16); }
 __device__ inline float high_f32(uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); }
 

@@ -54,6 +54,7 @@ DeviceStatistics statistics() {
 void reset_peak() { peak = emulation::device_bytes_in_use(); }
 void nothing() {}
 std::string name() { return "emulated"; }
+bool fast_bf16() { return compute_capability() >= 80; }
 
 /// Copies are made as late as their order allows: what is written over too early, or read too early, is not what it was.
 class Away final : public AwayBytes {
@@ -92,7 +93,7 @@ std::vector<double> operand(const void* data, DType type, int64_t stride, bool t
 }  // namespace
 
 const DeviceMemory& memory_functions() {
-  static constexpr DeviceMemory functions{&allocate, &copy, &copy, &copy, &zero, &statistics, &reset_peak, &nothing, &nothing, &name, &send_away};
+  static constexpr DeviceMemory functions{&allocate, &copy, &copy, &copy, &zero, &statistics, &reset_peak, &nothing, &nothing, &name, &fast_bf16, &send_away};
   return functions;
 }
 

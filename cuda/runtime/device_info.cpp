@@ -34,6 +34,9 @@ GpuInfo describe(int index) {
     return g;
   }
   g.name = p.name;
+  char bus[32] = {};
+  if (cudaDeviceGetPCIBusId(bus, sizeof bus, index) == cudaSuccess) g.pci_bus_id = bus;
+  else cudaGetLastError();
   g.major = p.major;
   g.minor = p.minor;
   g.total_bytes = p.totalGlobalMem;

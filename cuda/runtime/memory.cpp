@@ -9,6 +9,7 @@
 
 #include "cuda/runtime/away.h"
 #include "cuda/runtime/check.h"
+#include "cuda/runtime/device.h"
 #include "cuda/runtime/device_buffer.h"
 #include "cuda/runtime/range_allocator.h"
 #include "cuda/runtime/stream.h"
@@ -114,6 +115,7 @@ DeviceStatistics statistics() {
 void reset_peak() { Arena::instance().reset_peak(); }
 void trim() { Arena::instance().trim(); }
 void synchronize() { LORIKEET_CUDA(cudaStreamSynchronize(stream())); }
+bool fast_bf16() { return compute_capability() >= 80; }
 std::string name() {
   int device = 0;
   cudaDeviceProp properties;
@@ -125,7 +127,7 @@ std::string name() {
 }  // namespace
 
 const DeviceMemory& memory_functions() {
-  static constexpr DeviceMemory functions{&allocate, &from_host, &to_host, &copy, &zero, &statistics, &reset_peak, &trim, &synchronize, &name, &send_away};
+  static constexpr DeviceMemory functions{&allocate, &from_host, &to_host, &copy, &zero, &statistics, &reset_peak, &trim, &synchronize, &name, &fast_bf16, &send_away};
   return functions;
 }
 

@@ -56,6 +56,26 @@ class MonitorViewModelTest : public QObject {
     QCOMPARE(vm.csv().count('\n'), 5);
   }
 
+  void whatTheCardDoesIsSaidWhileARunLives() {
+    Session session;
+    QueryRunner queries("q");
+    MonitorViewModel vm(session, queries);
+    vm.setGpuQuery([] {
+      return Json{{"gpus", {{{"usable", false}, {"busy_percent", 1}}, {{"usable", true}, {"bytes", 24000000000}, {"used_bytes", 6100000000}, {"busy_percent", 87}, {"temperature_c", 64}, {"power_w", 310.4}}}}};
+    });
+    QVERIFY(vm.gpuText().isEmpty());
+    session.start(QStringLiteral("run"), [] {
+      return std::make_unique<FakeJob>([](std::stop_token stop, const JobEvents&, PauseGate&) {
+        while (!stop.stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        return JobOutcome::cancelled;
+      });
+    });
+    QTRY_COMPARE(vm.gpuText(), QStringLiteral("GPU 87 % busy · 6.1 GB of 24 GB · 64 °C · 310 W"));
+    session.stop();
+    QTRY_VERIFY(!session.isActive());
+    QTRY_VERIFY(vm.gpuText().isEmpty());
+  }
+
   void aStoppedRunCanBeContinued() {
     lorikeet::test::ScratchFolder folder;
     write_run(folder, 4, "cancelled");

@@ -48,6 +48,7 @@ MonitorPage::MonitorPage(MonitorViewModel& vm, Session& session, QWidget* parent
   connect(&vm_, &MonitorViewModel::runReplaced, this, &MonitorPage::replaceAll);
   connect(&vm_, &MonitorViewModel::pointsAdded, this, &MonitorPage::addPoints);
   connect(&vm_, &MonitorViewModel::headerChanged, this, &MonitorPage::refreshHeader);
+  connect(&vm_, &MonitorViewModel::gpuChanged, this, [this] { refreshCaptions(std::nan("")); });
   connect(&vm_, &MonitorViewModel::problem, this, [this](const QString& what, const ErrorText& e) { banner()->showError(what, e); });
   replaceAll();
   refreshHeader();
@@ -232,6 +233,7 @@ void MonitorPage::refreshCaptions(double at_x) {
   QString memory = where + tr("process %1").arg(QString::fromStdString(human_bytes(s.host_bytes)));
   if (s.device_bytes > 0) memory += QStringLiteral(" · ") + tr("device %1").arg(QString::fromStdString(human_bytes(s.device_bytes)));
   if (vm_.plannedBytes() > 0) memory += QStringLiteral(" · ") + tr("planned %1").arg(QString::fromStdString(human_bytes(uint64_t(vm_.plannedBytes()))));
+  if (!vm_.gpuText().isEmpty()) memory += QStringLiteral(" · ") + vm_.gpuText();
   memory_->setCaption(memory);
 }
 

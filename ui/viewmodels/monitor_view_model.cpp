@@ -15,6 +15,7 @@ namespace lorikeet::ui {
 namespace {
 
 constexpr int kFollowMs = 1000;
+constexpr int kGpuMs = 2000;
 double number_at(const Json& j, const char* key, double other = 0) {
   const auto it = j.find(key);
   return it != j.end() && it->is_number() ? it->get<double>() : other;
@@ -43,6 +44,8 @@ MonitorViewModel::MonitorViewModel(Session& session, QueryRunner& queries, QObje
   events_.setFigureColumns({1});
   follow_timer_.setInterval(kFollowMs);
   connect(&follow_timer_, &QTimer::timeout, this, &MonitorViewModel::follow);
+  gpu_timer_.setInterval(kGpuMs);
+  connect(&gpu_timer_, &QTimer::timeout, this, &MonitorViewModel::askGpu);
   connect(&session_, &Session::stateChanged, this, &MonitorViewModel::sessionChanged);
   connect(&session_, &Session::progressChanged, this, &MonitorViewModel::headerChanged);
   connect(&session_, &Session::stepsArrived, this, [this](const std::vector<StepReport>& steps) {
@@ -163,7 +166,39 @@ void MonitorViewModel::follow() {
                [this](History h) { takeHistory(std::move(h), false); });
 }
 
+void MonitorViewModel::askGpu() {
+  if (!gpu_query_ || queries_.isBusy(this, QStringLiteral("gpu"))) return;
+  queries_.ask(this, QStringLiteral("gpu"), [query = gpu_query_](std::stop_token) { return query(); }, [this](const Json& information) { takeGpu(information); });
+}
+
+void MonitorViewModel::takeGpu(const Json& information) {
+  QString text;
+  const auto gpus = information.find("gpus");
+  for (const Json& gpu : gpus != information.end() && gpus->is_array() ? *gpus : Json::array()) {
+    if (!gpu.value("usable", false)) continue;
+    QStringList parts;
+    const auto number = [&](const char* key) { return gpu.contains(key) && gpu[key].is_number() ? gpu[key].get<double>() : std::nan(""); };
+    if (std::isfinite(number("busy_percent"))) parts << tr("%1 % busy").arg(number("busy_percent"), 0, 'f', 0);
+    if (std::isfinite(number("used_bytes")) && std::isfinite(number("bytes")))
+      parts << tr("%1 of %2").arg(QString::fromStdString(human_bytes(uint64_t(number("used_bytes")))), QString::fromStdString(human_bytes(uint64_t(number("bytes")))));
+    if (std::isfinite(number("temperature_c"))) parts << tr("%1 °C").arg(number("temperature_c"), 0, 'f', 0);
+    if (std::isfinite(number("power_w"))) parts << tr("%1 W").arg(number("power_w"), 0, 'f', 0);
+    if (!parts.isEmpty()) text = tr("GPU %1").arg(parts.join(QStringLiteral(" · ")));
+    break;
+  }
+  if (text == gpu_text_) return;
+  gpu_text_ = text;
+  emit gpuChanged();
+}
+
 void MonitorViewModel::sessionChanged() {
+  if (session_.isActive()) {
+    if (!gpu_timer_.isActive()) askGpu();
+    gpu_timer_.start();
+  } else {
+    gpu_timer_.stop();
+    takeGpu(Json::object());
+  }
   if (session_.state() == SessionState::starting) {
     live_ = true;
     folder_.clear();

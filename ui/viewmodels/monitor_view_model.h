@@ -2,6 +2,7 @@
 #pragma once
 #include <QObject>
 #include <QTimer>
+#include <functional>
 #include <vector>
 
 #include "ui/models/metrics_model.h"
@@ -38,6 +39,11 @@ class MonitorViewModel : public QObject {
   double startedAt() const;
   double secondsLeft() const;
   double secondsGone() const;
+  /// What the graphics cards do, asked for on the query worker while a run lives; see gpu_information(). Without it, or
+  /// without cards, gpuText() stays empty.
+  void setGpuQuery(std::function<Json()> query) { gpu_query_ = std::move(query); }
+  /// "GPU 87 % busy · 6.1 of 24 GB · 64 °C · 310 W": of the first card that is used.
+  const QString& gpuText() const { return gpu_text_; }
 
   double smoothing() const { return smoothing_; }
   void setSmoothing(double weight);
@@ -54,6 +60,7 @@ class MonitorViewModel : public QObject {
   void runReplaced();     // another run, or all its points anew
   void pointsAdded();     // steps or evaluations at the end
   void headerChanged();
+  void gpuChanged();
   void problem(const QString& what, const lorikeet::ui::ErrorText& error);
 
  private:
@@ -74,6 +81,8 @@ class MonitorViewModel : public QObject {
   void addEvent(const RunEvent& event, double time);
   void sessionChanged();
   void follow();
+  void askGpu();
+  void takeGpu(const Json& information);
   void clear();
 
   Session& session_;
@@ -89,7 +98,9 @@ class MonitorViewModel : public QObject {
   XAxis x_axis_ = XAxis::steps;
   bool live_ = false, held_ = false;
   uint64_t read_to_ = 0;
-  QTimer follow_timer_;
+  QTimer follow_timer_, gpu_timer_;
+  std::function<Json()> gpu_query_;
+  QString gpu_text_;
 };
 
 }  // namespace lorikeet::ui

@@ -194,7 +194,8 @@ ComputeType compute_type_of(const std::string& compute, const std::string& forma
   if (compute != "auto") return compute == "bf16" ? ComputeType::bf16 : ComputeType::f32;
   // Who asks for weights in f32 asks for their digits.
   if (format == "f32") return ComputeType::f32;
-  return device == DeviceType::cpu ? fast_compute(cpu_level()) : ComputeType::bf16;
+  if (device == DeviceType::cpu) return fast_compute(cpu_level());
+  return !has_device(device) || device_memory(device).fast_bf16() ? ComputeType::bf16 : ComputeType::f32;
 }
 
 ComputeType compute_type_of(const RunConfig& c) { return compute_type_of(c.device.compute, c.quantization.format, device_of(c.device.kind)); }
