@@ -4,6 +4,7 @@
 /// Codes and maxima are bit-equal to those of bitsandbytes 0.50 on a CPU and the same on every CPU level; parameters
 /// differ from its by the square root, which is correctly rounded here.
 #pragma once
+#include "core/ops/device_clip.h"
 #include "core/tensor/context.h"
 #include "core/tensor/kernel_slot.h"
 
@@ -18,6 +19,7 @@ struct Adamw8bitUpdateArgs {
   double grad_scale;                           // multiplies g first (clipping)
   double learning_rate, beta1, beta2, eps, weight_decay;
   int64_t step;                                // t, from 1
+  DeviceClip clip = {};                        // multiplies g too
 };
 /// Throws ShapeError, DTypeError, UnsupportedError. Finite gradients are the caller's duty.
 void adamw8bit_update(Context& cx, const Adamw8bitUpdateArgs& a);

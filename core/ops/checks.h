@@ -3,6 +3,7 @@
 #include <string>
 
 #include "core/base/error.h"
+#include "core/ops/device_clip.h"
 #include "core/tensor/tensor.h"
 
 namespace lorikeet::ops {
@@ -36,6 +37,11 @@ inline void check_i32(const char* op, const Tensor& t, const char* name) {
   if (t.dtype() != DType::i32) throw DTypeError(std::string(op) + ": " + name + " is " + std::string(dtype_name(t.dtype())) + "; wanted i32");
 }
 
+inline void check_clip(const char* op, const DeviceClip& clip) {
+  if (!clip.square_sum) return;
+  check_type(op, *clip.square_sum, "the square sum", DType::f64);
+  check_shape(op, *clip.square_sum, "the square sum", {1});
+}
 /// Indices to be checked one by one; null where they lie on a device: whoever sent them there has checked them.
 inline const int32_t* indices_to_check(const Tensor& t) { return t.device() == DeviceType::cpu ? t.data<int32_t>() : nullptr; }
 

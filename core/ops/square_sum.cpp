@@ -16,6 +16,10 @@ void square_sum(Context& cx, const SquareSumArgs& a) {
     ops::check_float("square_sum", t, name.c_str());
     if (!t.contiguous() && t.size() > 0) throw ShapeError("square_sum: " + name + ", " + to_string(t.shape()) + ", has gaps between rows");
   }
+  if (a.total) {
+    ops::check_type("square_sum", *a.total, "total", DType::f64);
+    ops::check_shape("square_sum", *a.total, "total", {1});
+  }
   square_sum_slot().run(cx, a);
 }
 

@@ -9,7 +9,8 @@ namespace lorikeet {
 
 struct SquareSumArgs {
   const std::vector<const Tensor*>& tensors;  // f32 | f64 each, without gaps between rows; of any shapes
-  double* sum;                                // on the host; 0 where there is nothing to add
+  double* sum;                                // on the host, or null; 0 where there is nothing to add; waits for a device
+  Tensor* total = nullptr;                    // f64 [1] on the context's device: the same
 };
 /// Throws ShapeError, DTypeError, UnsupportedError.
 void square_sum(Context& cx, const SquareSumArgs& a);

@@ -28,7 +28,8 @@ void square_sum_cpu(Context& cx, const SquareSumArgs& a) {
   });
   double sum = 0;
   for (const double s : sums) sum += s;
-  *a.sum = sum;
+  if (a.sum) *a.sum = sum;
+  if (a.total) a.total->data<double>()[0] = sum;
 }
 
 }  // namespace lorikeet

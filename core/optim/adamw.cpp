@@ -25,6 +25,12 @@ constexpr Part kParts[] = {{"exp_avg.", &Moments::first},
                            {"exp_avg_sq.", &Moments::second},
                            {"exp_avg_sq_absmax.", &Moments::second_absmax}};
 
+/// What all parameters of a step share.
+struct Rates {
+  double learning_rate, grad_scale;
+  DeviceClip clip;
+};
+
 int64_t blocks_of(int64_t elements) { return (elements + kMomentBlock - 1) / kMomentBlock; }
 
 /// Gives out zeroed state: tensors of their own, or pieces of one mapped file.
@@ -62,13 +68,13 @@ class Adamw final : public Optimizer {
     for (const NamedParameter& p : parameters_) moments_.push_back(zero_moments(p.var->value, coded));
   }
 
-  void step(Context& cx, double learning_rate, double grad_scale) override {
+  void step(Context& cx, double learning_rate, double grad_scale, const DeviceClip& clip) override {
     ++steps_;
     for (size_t i = 0; i < parameters_.size(); ++i) {
       if (i + 1 < parameters_.size()) memory_.expect(moments_[i + 1]);
       VarNode& var = *parameters_[i].var;
       const Tensor grad = var.grad.defined() ? var.grad : Tensor::zeros(var.value.shape(), var.value.dtype(), var.value.device());
-      update(cx, var.value, grad, moments_[i], learning_rate, grad_scale);
+      update(cx, var.value, grad, moments_[i], {learning_rate, grad_scale, clip});
       memory_.rest(moments_[i]);
     }
   }
@@ -87,6 +93,7 @@ class Adamw final : public Optimizer {
     return out;
   }
 
+  void take_step_back() override { --steps_; }
   int64_t steps_done() const override { return steps_; }
   void rest() const override {
     for (const Moments& m : moments_) memory_.rest(m);
@@ -142,18 +149,18 @@ class Adamw final : public Optimizer {
   }
 
   /// A paged state lies on the host: for a device it is sent there for its update and fetched again.
-  void update(Context& cx, Tensor& value, const Tensor& grad, Moments& m, double learning_rate, double grad_scale) const {
+  void update(Context& cx, Tensor& value, const Tensor& grad, Moments& m, const Rates& rates) const {
     const DeviceType device = value.device();
-    if (m.first.device() == device) return update_here(cx, value, grad, m, learning_rate, grad_scale);
+    if (m.first.device() == device) return update_here(cx, value, grad, m, rates);
     Moments there;
     for (const Part& part : kParts)
       if (const Tensor& t = m.*part.tensor; t.defined()) there.*part.tensor = t.on(device);
-    update_here(cx, value, grad, there, learning_rate, grad_scale);
+    update_here(cx, value, grad, there, rates);
     for (const Part& part : kParts)
       if (Tensor& t = m.*part.tensor; t.defined()) t.copy_from(there.*part.tensor);
   }
 
-  void update_here(Context& cx, Tensor& value, const Tensor& grad, Moments& m, double learning_rate, double grad_scale) const {
+  void update_here(Context& cx, Tensor& value, const Tensor& grad, Moments& m, const Rates& rates) const {
     if (m.coded())
       adamw8bit_update(cx, {.p = value,
                             .g = grad,
@@ -161,25 +168,27 @@ class Adamw final : public Optimizer {
                             .v_codes = m.second,
                             .m_absmax = m.first_absmax,
                             .v_absmax = m.second_absmax,
-                            .grad_scale = grad_scale,
-                            .learning_rate = learning_rate,
+                            .grad_scale = rates.grad_scale,
+                            .learning_rate = rates.learning_rate,
                             .beta1 = options_.beta1,
                             .beta2 = options_.beta2,
                             .eps = options_.eps,
                             .weight_decay = options_.weight_decay,
-                            .step = steps_});
+                            .step = steps_,
+                            .clip = rates.clip});
     else
       adamw_update(cx, {.p = value,
                         .g = grad,
                         .m = m.first,
                         .v = m.second,
-                        .grad_scale = grad_scale,
-                        .learning_rate = learning_rate,
+                        .grad_scale = rates.grad_scale,
+                        .learning_rate = rates.learning_rate,
                         .beta1 = options_.beta1,
                         .beta2 = options_.beta2,
                         .eps = options_.eps,
                         .weight_decay = options_.weight_decay,
-                        .step = steps_});
+                        .step = steps_,
+                        .clip = rates.clip});
   }
 
   std::vector<NamedParameter> parameters_;

@@ -6,6 +6,7 @@
 
 #include "core/base/registry.h"
 #include "core/methods/method.h"
+#include "core/ops/device_clip.h"
 
 namespace lorikeet {
 
@@ -16,8 +17,11 @@ struct OptimizerOptions {
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  /// One update from the gradients in the parameters' grad (missing grad = zero). Multiplies gradients by `grad_scale` (clipping) first.
-  virtual void step(Context& cx, double learning_rate, double grad_scale) = 0;
+  /// One update from the gradients in the parameters' grad (missing grad = zero). Multiplies gradients by `grad_scale` and
+  /// `clip` first; where that is of gradients that are not finite, parameters and state stay as they are.
+  virtual void step(Context& cx, double learning_rate, double grad_scale, const DeviceClip& clip = {}) = 0;
+  /// The last step changed nothing: it does not count.
+  virtual void take_step_back() = 0;
   virtual uint64_t state_bytes() const = 0;
   /// The state was read from outside (a checkpoint was written) and will not be touched before the next step.
   virtual void rest() const {}
@@ -37,5 +41,7 @@ struct OptimizerKind {
 const Registry<OptimizerKind>& optimizers();  // adamw adamw8bit paged_adamw paged_adamw8bit
 /// L2 norm over all gradients, summed in f64 in a fixed order.
 double gradient_norm(Context& cx, const std::vector<NamedParameter>& parameters);
+/// Its square, for `total` f64 [1] on the context's device; nothing is waited for.
+void gradient_square_sum(Context& cx, const std::vector<NamedParameter>& parameters, Tensor& total);
 
 }  // namespace lorikeet

@@ -19,16 +19,28 @@ const Registry<OptimizerKind>& optimizers() {
   return list;
 }
 
-double gradient_norm(Context& cx, const std::vector<NamedParameter>& parameters) {
+namespace {
+
+std::vector<const Tensor*> gradients_of(const std::vector<NamedParameter>& parameters) {
   std::vector<const Tensor*> gradients;
   for (const NamedParameter& p : parameters) {
     const Tensor& g = p.var->grad;
     if (g.defined() && !g.contiguous()) throw ShapeError("gradient_norm: the gradient of " + p.name + " is not contiguous");
     if (g.defined()) gradients.push_back(&g);
   }
+  return gradients;
+}
+
+}  // namespace
+
+double gradient_norm(Context& cx, const std::vector<NamedParameter>& parameters) {
   double sum = 0;
-  square_sum(cx, {.tensors = gradients, .sum = &sum});
+  square_sum(cx, {.tensors = gradients_of(parameters), .sum = &sum});
   return std::sqrt(sum);
+}
+
+void gradient_square_sum(Context& cx, const std::vector<NamedParameter>& parameters, Tensor& total) {
+  square_sum(cx, {.tensors = gradients_of(parameters), .sum = nullptr, .total = &total});
 }
 
 }  // namespace lorikeet

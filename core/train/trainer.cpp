@@ -68,14 +68,20 @@ double Trainer::run_alone(const std::vector<TokenBatch>& micro_batches, double g
   return loss_sum;
 }
 
-/// The sum stays on the device until the last micro-batch was given to it: the host runs ahead.
-double Trainer::run_on_device(const std::vector<TokenBatch>& micro_batches, double gradient_scale, int64_t step, const std::stop_token& stop) {
-  Tensor total = Tensor::zeros({1}, DType::f64, cx_.device());
+/// Loss and norm stay on the device until the update was given to it too: the host runs ahead, and waits once.
+void Trainer::step_on_device(const std::vector<TokenBatch>& micro_batches, double per_token, double learning_rate, int64_t step, const std::stop_token& stop, StepResult& result) {
+  Tensor sums = Tensor::zeros({2}, DType::f64, cx_.device()), loss = sums.slice(0, 1), squares = sums.slice(1, 2);
   for (size_t i = 0; i < micro_batches.size(); ++i) {
     if (stop.stop_requested()) throw Interrupted("the step was stopped");
-    accumulate_gradients(cx_, micro_batches[i], gradient_scale, dropout_seed(options_.seed, step, i), nullptr, &total);
+    accumulate_gradients(cx_, micro_batches[i], per_token, dropout_seed(options_.seed, step, i), nullptr, &loss);
   }
-  return total.on(DeviceType::cpu).data<double>()[0];
+  gradient_square_sum(cx_, parameters_, squares);
+  optimizer_.step(cx_, learning_rate, 1, {.square_sum = &squares, .most = options_.max_grad_norm});
+  const Tensor here = sums.on(DeviceType::cpu);
+  result.loss = here.data<double>()[0] * per_token;
+  result.grad_norm = std::sqrt(here.data<double>()[1]);
+  result.finite = std::isfinite(result.grad_norm);
+  if (!result.finite) optimizer_.take_step_back();
 }
 
 double Trainer::run_groups(const std::vector<TokenBatch>& micro_batches, double gradient_scale, int64_t step, const std::stop_token& stop) {
@@ -117,9 +123,11 @@ StepResult Trainer::train_step(const std::vector<TokenBatch>& micro_batches, dou
   if (result.target_tokens == 0) return result;
   const GradientScope scope(parameters_);
   const double per_token = 1.0 / static_cast<double>(result.target_tokens);
-  const double loss_sum = cx_.device() != DeviceType::cpu ? run_on_device(micro_batches, per_token, step, stop)
-                          : groups_.size() > 1            ? run_groups(micro_batches, per_token, step, stop)
-                                                          : run_alone(micro_batches, per_token, step, stop);
+  if (cx_.device() != DeviceType::cpu) {
+    step_on_device(micro_batches, per_token, learning_rate, step, stop, result);
+    return result;
+  }
+  const double loss_sum = groups_.size() > 1 ? run_groups(micro_batches, per_token, step, stop) : run_alone(micro_batches, per_token, step, stop);
   result.loss = loss_sum * per_token;
   result.grad_norm = std::isfinite(loss_sum) ? gradient_norm(cx_, parameters_) : std::nan("");
   result.finite = std::isfinite(result.loss) && std::isfinite(result.grad_norm);

@@ -42,7 +42,7 @@ class Trainer {
   double accumulate_gradients(Context& cx, const TokenBatch& batch, double gradient_scale, uint64_t dropout_seed, GradientStore* store, Tensor* total = nullptr);
   /// All micro-batches of a step; the sum of their losses, not finite as soon as one is not.
   double run_alone(const std::vector<TokenBatch>& micro_batches, double gradient_scale, int64_t step, const std::stop_token& stop);
-  double run_on_device(const std::vector<TokenBatch>& micro_batches, double gradient_scale, int64_t step, const std::stop_token& stop);
+  void step_on_device(const std::vector<TokenBatch>& micro_batches, double per_token, double learning_rate, int64_t step, const std::stop_token& stop, StepResult& result);
   double run_groups(const std::vector<TokenBatch>& micro_batches, double gradient_scale, int64_t step, const std::stop_token& stop);
   void sum_gradients(std::vector<GradientStore>& stores);
   Context& cx_;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/ops/dynamic_map.h"
+#include "cuda/device/clip.cuh"
 #include "cuda/device/pack.cuh"
 #include "cuda/device/reduce.cuh"
 #include "cuda/ops/twins.h"
@@ -26,7 +27,8 @@ struct Map {
   const uint8_t* code_of_point;
 };
 struct Constants {
-  float grad_scale, decay, beta1, one_minus_beta1, beta2, one_minus_beta2, minus_step_size, root_correction, eps;
+  double grad_scale;
+  float decay, beta1, one_minus_beta1, beta2, one_minus_beta2, minus_step_size, root_correction, eps;
   Map first, second;
 };
 struct Operands {
@@ -103,7 +105,10 @@ __device__ inline float encode(const float* x, const Map& map, uint8_t* codes) {
   return largest;
 }
 
-__global__ void adamw8bit_update_kernel(Constants c, Operands o) {
+__global__ void adamw8bit_update_kernel(Constants c, Clip clip, Operands o) {
+  double factor = c.grad_scale;
+  if (!clip.apply(factor)) return;  // all of them
+  const float scale = static_cast<float>(factor);
   const int lane = static_cast<int>(threadIdx.x) % kWarpThreads, warp = static_cast<int>(threadIdx.x) / kWarpThreads;
   const int64_t blocks = (o.size + kBlock - 1) / kBlock;
   for (int64_t b = int64_t{blockIdx.x} * kWarps + warp; b < blocks; b += int64_t{gridDim.x} * kWarps) {
@@ -118,7 +123,7 @@ __global__ void adamw8bit_update_kernel(Constants c, Operands o) {
     load(o.v_codes + at, lane, n, whole, v_codes);
     const float m_scale = o.m_absmax[b], v_scale = o.v_absmax[b];
     for (int i = 0; i < kEach; ++i) {
-      const float gradient = __fmul_rn(g[i], c.grad_scale);
+      const float gradient = __fmul_rn(g[i], scale);
       m[i] = fmaf(gradient, c.one_minus_beta1, __fmul_rn(__fmul_rn(__ldg(c.first.values + m_codes[i]), m_scale), c.beta1));
       v[i] = fmaf(__fmul_rn(c.one_minus_beta2, gradient), gradient, __fmul_rn(__fmul_rn(__ldg(c.second.values + v_codes[i]), v_scale), c.beta2));
       const float denominator = __fadd_rn(__fdiv_rn(__fsqrt_rn(v[i]), c.root_correction), c.eps);
@@ -156,7 +161,7 @@ Map second_map() {
 Constants constants_of(const Adamw8bitUpdateArgs& a) {
   const auto f = [](double x) { return static_cast<float>(x); };
   const auto t = static_cast<double>(a.step);
-  return {f(a.grad_scale), f(1 - a.learning_rate * a.weight_decay), f(a.beta1), f(1 - a.beta1), f(a.beta2), f(1 - a.beta2), f(-a.learning_rate / (1 - std::pow(a.beta1, t))),
+  return {a.grad_scale, f(1 - a.learning_rate * a.weight_decay), f(a.beta1), f(1 - a.beta1), f(a.beta2), f(1 - a.beta2), f(-a.learning_rate / (1 - std::pow(a.beta1, t))),
           f(std::sqrt(1 - std::pow(a.beta2, t))), f(a.eps), first_map(), second_map()};
 }
 
@@ -172,7 +177,7 @@ void adamw8bit_update(Context&, const Adamw8bitUpdateArgs& a) {
   if (a.p.size() == 0) return;
   const Operands o{a.p.data<float>(), a.g.data<float>(), a.m_codes.data<uint8_t>(), a.v_codes.data<uint8_t>(), a.m_absmax.data<float>(), a.v_absmax.data<float>(),
                    a.p.size(), aligned(a)};
-  launch("adamw8bit_update", &adamw8bit_update_kernel, {blocks_for(a.m_absmax.size(), kWarps)}, kThreads, 0, constants_of(a), o);
+  launch("adamw8bit_update", &adamw8bit_update_kernel, {blocks_for(a.m_absmax.size(), kWarps)}, kThreads, 0, constants_of(a), Clip(a.clip), o);
 }
 
 }  // namespace lorikeet::cuda

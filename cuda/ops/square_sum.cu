@@ -79,16 +79,18 @@ void square_sum(Context& cx, const SquareSumArgs& a) {
     table.push_back({t->raw(), t->size(), pieces, t->dtype() == DType::f64});
     pieces += (t->size() + kPiece - 1) / kPiece;
   }
-  *a.sum = 0;
-  if (table.empty()) return;
   const DeviceMemory& memory = device_memory(DeviceType::cuda);
+  if (a.sum) *a.sum = 0;
+  if (table.empty() && a.total) memory.zero(a.total->raw(), sizeof(double));
+  if (table.empty()) return;
   const size_t table_bytes = table.size() * sizeof(Entry), shared_bytes = SharedSize().take<double>(kThreads / kWarpThreads).bytes;
   auto* entries = static_cast<Entry*>(cx.shared_scratch(kTableSlot, table_bytes));
   auto* sums = static_cast<double*>(cx.shared_scratch(kSumSlot, static_cast<size_t>(pieces + 1) * sizeof(double)));  // the total is the last
   memory.from_host(entries, table.data(), table_bytes);
   launch("square_sum_pieces", &square_sum_pieces_kernel, {blocks_for(pieces, 1)}, kThreads, shared_bytes, entries, static_cast<int>(table.size()), sums, pieces);
   launch("square_sum", &square_sum_kernel, {1}, kThreads, shared_bytes, sums, pieces, sums + pieces);
-  memory.to_host(a.sum, sums + pieces, sizeof(double));
+  if (a.total) memory.copy(a.total->raw(), sums + pieces, sizeof(double));
+  if (a.sum) memory.to_host(a.sum, sums + pieces, sizeof(double));
 }
 
 }  // namespace lorikeet::cuda

@@ -146,6 +146,40 @@ class AdamwCudaTest : public QObject {
     }
     QVERIFY(same_bits(results[0], results[1]));
   }
+
+  void clipsByANormThatOnlyTheDeviceKnows() {
+    const Tensor g = random_tensor({1000}, 7);
+    double sum = 0;
+    for (const double x : g.to_vector<double>()) sum += x * x;
+    for (const double most : {0.0, 0.5, 1e6}) {
+      const double factor = DeviceClip::factor(sum, most);
+      const Tensor squares = Tensor::from<double>({sum}, {1}), there = on_gpu(squares);
+      Moments wanted = start({1000}, DType::f32), got = placed(wanted, false), here = start({1000}, DType::f32);
+      Coded wanted_codes = start_coded(1000), got_codes = placed(wanted_codes, false);
+      const Tensor there_g = on_gpu(g);
+      adamw_update(cpu_, {wanted.p, g, wanted.m, wanted.v, factor, 1e-3, 0.9, 0.999, 1e-8, 0, 1});
+      adamw_update(cpu_, {here.p, g, here.m, here.v, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1, {&squares, most}});
+      adamw_update(gpu_, {got.p, there_g, got.m, got.v, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1, {&there, most}});
+      adamw8bit_update(cpu_, {wanted_codes.p, g, wanted_codes.m, wanted_codes.v, wanted_codes.m_absmax, wanted_codes.v_absmax, factor, 1e-3, 0.9, 0.999, 1e-8, 0, 1});
+      adamw8bit_update(gpu_, {got_codes.p, there_g, got_codes.m, got_codes.v, got_codes.m_absmax, got_codes.v_absmax, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1, {&there, most}});
+      QVERIFY(same_bits(on_cpu(got.p), wanted.p) && same_bits(here.p, wanted.p) && same_bits(on_cpu(got.v), wanted.v));
+      compare(got_codes, wanted_codes, 1);
+    }
+  }
+
+  void gradientsThatAreNotFiniteChangeNothing() {
+    for (const double sum : {std::nan(""), HUGE_VAL}) {
+      const Tensor squares = on_gpu(Tensor::from<double>({sum}, {1})), g = on_gpu(random_tensor({300}, 7));
+      const Moments before = start({300}, DType::f32);
+      const Coded codes = start_coded(300);
+      Moments s = placed(before, false);
+      Coded c = placed(codes, false);
+      adamw_update(gpu_, {s.p, g, s.m, s.v, 1, 1e-3, 0.9, 0.999, 1e-8, 0.1, 1, {&squares, 1}});
+      adamw8bit_update(gpu_, {c.p, g, c.m, c.v, c.m_absmax, c.v_absmax, 1, 1e-3, 0.9, 0.999, 1e-8, 0.1, 1, {&squares, 1}});
+      QVERIFY(same_bits(on_cpu(s.p), before.p) && same_bits(on_cpu(s.m), before.m));
+      compare(c, codes, 1);
+    }
+  }
 };
 
 LORIKEET_TEST_MAIN(AdamwCudaTest)

@@ -155,6 +155,21 @@ class TrainerCudaTest : public QObject {
     QCOMPARE(kept(CheckpointPolicy::full) - kept(CheckpointPolicy::offload), static_cast<uint64_t>(4 * batch.tokens() * config.hidden_size * 4));
   }
 
+  void aStepThatIsNotFiniteChangesNothing() {
+    Run r(DeviceType::cuda, tiny_config(), "nf4", ComputeType::f32, CheckpointPolicy::none);
+    r.losses(1);
+    Tensor& b = r.parameters.back().var->value;
+    const Tensor good = b.clone(), other = r.parameters.front().var->value.clone();
+    b.fill(HUGE_VAL);
+    const StepResult bad = r.trainer->train_step({random_batch({20}, r.model->config().vocab_size, 1)}, 1e-3, 1, {});
+    QVERIFY(!bad.finite && !std::isfinite(bad.grad_norm));
+    QCOMPARE(r.optimizer->steps_done(), int64_t{1});
+    QCOMPARE(max_abs_difference(on_cpu(r.parameters.front().var->value), on_cpu(other)), 0.0);
+    b.copy_from(good);
+    QVERIFY(r.trainer->train_step({random_batch({20}, r.model->config().vocab_size, 1)}, 1e-3, 1, {}).finite);
+    QCOMPARE(r.optimizer->steps_done(), int64_t{2});
+  }
+
   void nothingIsLeftOnTheDevice() {
     const uint64_t before = device_memory(DeviceType::cuda).statistics().live_bytes;
     {
