@@ -101,6 +101,8 @@ class CommandsTest : public QObject {
     QTest::newRow("unknown command") << QStringList{"trian"} << "trian";
     QTest::newRow("unknown option") << QStringList{"device", "--fast"} << "--fast";
     QTest::newRow("unknown key") << QStringList{"train", "--set", "adapter.rnak=4"} << "adapter.rank";
+    QTest::newRow("unknown card") << QStringList{"plan", "--device-model", "Voodoo 2"} << "known are T4";
+    QTest::newRow("a card that is not here makes no steps") << QStringList{"plan", "--device-model", "T4", "--probe"} << "--device-model";
     QTest::newRow("rank zero") << QStringList{"plan", "--set", "adapter.rank=0"} << "adapter.rank";
     QTest::newRow("wrong type") << QStringList{"plan", "--set", "training.epochs=many"} << "training.epochs";
     QTest::newRow("no equals") << QStringList{"plan", "--set", "adapter.rank"} << "=";

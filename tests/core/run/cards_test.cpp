@@ -1,0 +1,68 @@
+// Plans for graphics cards that are not here.
+#include "core/run/cards.h"
+
+#include "core/base/error.h"
+#include "core/ops/cpu_kernels.h"
+#include "core/run/detail/remedies.h"
+#include "core/run/plan.h"
+#include "tests/core/run/tiny_run.h"
+#include "tests/support/support.h"
+
+using namespace lorikeet;
+using namespace lorikeet::test;
+
+class CardsTest : public QObject {
+  Q_OBJECT
+  ScratchFolder scratch_;
+  RunConfig config_;
+
+ private slots:
+  void initTestCase() {
+    register_cpu_kernels();
+    write_tiny_model(scratch_.path("model"));
+    write_tiny_data(scratch_.path("data.jsonl"), 40);
+    config_ = tiny_config(scratch_.path("model"), scratch_.path("data.jsonl"));
+  }
+
+  void areFoundByWhatPeopleCallThem() {
+    for (const char* name : {"RTX 4090", "rtx4090", "NVIDIA GeForce RTX 4090", "4090"}) QCOMPARE(std::string(card_named(name).name), std::string("RTX 4090"));
+    QCOMPARE(std::string(card_named("a100-40gb").name), std::string("A100 40 GB"));
+    QCOMPARE(std::string(card_named("A100 80GB").name), std::string("A100 80 GB"));
+    QCOMPARE(std::string(card_named("H100").name), std::string("H100"));
+    for (const char* name : {"", "409", "RTX", "H1000"}) VERIFY_THROWS(card_named(name), ConfigError, "known are T4, ");
+  }
+
+  void figuresArePlausible() {
+    for (const Card& c : cards()) {
+      QVERIFY(c.capability >= 75 && c.capability <= 130);
+      QVERIFY(c.gigabytes >= 8 && c.gigabytes <= 300 && c.teraflops > 10 && c.teraflops < 5000 && c.bandwidth > 200 && c.bandwidth < 20000);
+      QVERIFY(c.usable_bytes() < static_cast<uint64_t>(c.gigabytes * 1073741824.0) && c.usable_bytes() > static_cast<uint64_t>(c.gigabytes * 0.9 * 1073741824.0));
+      QCOMPARE(&card_named(std::string(c.name)), &c);
+    }
+  }
+
+  void aPlanIsForTheCard() {
+    Planner planner;
+    planner.prepare(config_);
+    const Card& small = card_named("RTX 3060");
+    const Plan here = planner.plan(config_), there = planner.plan(config_, &small);
+    QVERIFY(there.device.find("RTX 3060") != std::string::npos && there.device != here.device);
+    QCOMPARE(there.available_bytes, small.usable_bytes());
+    QVERIFY(there.fits && there.bytes.total > 0 && there.seconds > 0 && !there.seconds_measured && !there.expanded);
+    QVERIFY(there.seconds > planner.plan(config_, &card_named("H100")).seconds);
+    for (const Finding& f : there.findings) QVERIFY2(f.key != "device.kind", f.text.c_str());  // that no GPU is here does not matter
+  }
+
+  void theSmallestChangeIsTheFirstThatSuffices() {
+    using detail::Remedy;
+    const std::vector<Remedy> all = {{"training.checkpointing", "mlp", 900}, {"training.checkpointing", "full", 800}, {"optimizer.name", "paged_adamw", 700}, {"training.batch_size", "2", 500},
+                                     {"training.batch_size", "1", 400}};
+    QCOMPARE(detail::smallest_change(all, 1000, 50), std::string("; training.checkpointing=mlp would fit"));
+    QCOMPARE(detail::smallest_change(all, 1000, 150), std::string("; training.checkpointing=full would fit"));
+    QCOMPARE(detail::smallest_change(all, 1000, 450), std::string("; training.checkpointing=full optimizer.name=paged_adamw training.batch_size=2 would fit"));
+    QCOMPARE(detail::smallest_change(all, 1000, 700), std::string("; take a smaller model or quantization.format"));
+  }
+};
+
+LORIKEET_TEST_MAIN(CardsTest)
+#include "cards_test.moc"
