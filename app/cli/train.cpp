@@ -133,14 +133,14 @@ void add_train(CLI::App& app, Cli& cli) {
 void add_resume(CLI::App& app, Cli& cli) {
   struct Arguments { std::string run; int64_t steps = 0; };
   auto* c = app.add_subcommand("resume", "continues a run from its newest whole checkpoint");
-  c->footer("\nExamples:\n  lorikeet resume my-run\n  lorikeet resume my-run --steps 100 --json");
+  c->footer("\nExamples:\n  lorikeet resume my-run\n  lorikeet resume my-run --steps 100 --json\n  lorikeet resume my-run --device cpu     (a run that began on a card)");
   auto a = std::make_shared<Arguments>();
   c->add_option("run", a->run, "run folder")->required();
   c->add_option("--steps", a->steps, "stop and save after this many more steps")->check(CLI::PositiveNumber);
   c->callback([&cli, a] {
     cli.action = [&cli, a] {
       cli.check_common();
-      return run_and_print(cli, *make_resume_job(a->run, a->steps));
+      return run_and_print(cli, *make_resume_job(a->run, a->steps, cli.common.device == "auto" ? std::string() : cli.common.device));
     };
   });
 }

@@ -306,11 +306,12 @@ class TrainJob final : public TrainingJob {
 
 class ResumeJob final : public TrainingJob {
  public:
-  ResumeJob(std::string path, int64_t max_steps) : path_(std::move(path)), max_steps_(max_steps) {}
+  ResumeJob(std::string path, int64_t max_steps, std::string device) : path_(std::move(path)), max_steps_(max_steps), device_(std::move(device)) {}
   JobOutcome run(std::stop_token stop, const JobEvents& events) override {
     const auto folder = RunFolder::open(path_);
     run_json_ = folder->read_run_json();
     take_config(*folder);
+    take_device();
     try {
       prepare(stop, events);
     } catch (const Interrupted&) {  // the folder is as it was
@@ -342,6 +343,19 @@ class ResumeJob final : public TrainingJob {
     }
   }
 
+  /// A card that was lost, or a machine without one, need not end a run.
+  void take_device() {
+    const std::string before = config_.device.kind;
+    const bool changed = !device_.empty() && device_of(device_) != device_of(before);
+    require_device(changed ? device_ : before);
+    if (!changed) return;
+    config_.device.kind = std::string(device_name(device_of(device_)));
+    const bool fast = compute_type_of("auto", config_.quantization.format, device_of(device_)) == ComputeType::bf16;
+    if (config_.device.compute == "bf16" && !fast) config_.device.compute = "f32";
+    run_json_["config"] = config_to_json(config_);
+    notes_.push_back(fmt::format("The run goes on with {} in {}; it began with {}.", config_.device.kind, config_.device.compute, before));
+  }
+
   /// Other weights, tokens or data would give another run under the same name.
   void refuse_changed_files() const {
     const Json before = run_json_.value("hashes", Json()), now = hashes_to_json(hashes_);
@@ -364,6 +378,7 @@ class ResumeJob final : public TrainingJob {
 
   std::string path_;
   int64_t max_steps_;
+  std::string device_;
 };
 
 }  // namespace
@@ -371,8 +386,8 @@ class ResumeJob final : public TrainingJob {
 std::unique_ptr<Job> make_train_job(RunConfig config, std::vector<std::string> given, std::string out) {
   return std::make_unique<TrainJob>(std::move(config), std::move(given), std::move(out));
 }
-std::unique_ptr<Job> make_resume_job(std::string run_folder, int64_t max_steps) {
-  return std::make_unique<ResumeJob>(std::move(run_folder), max_steps);
+std::unique_ptr<Job> make_resume_job(std::string run_folder, int64_t max_steps, std::string device) {
+  return std::make_unique<ResumeJob>(std::move(run_folder), max_steps, std::move(device));
 }
 
 }  // namespace lorikeet

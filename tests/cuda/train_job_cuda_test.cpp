@@ -122,6 +122,11 @@ class TrainJobCudaTest : public QObject {
     QCOMPARE(run_information(path("lost"))["state"].get<std::string>(), std::string("failed"));
     QVERIFY(RunFolder::checkpoint_steps(path("lost")).front() >= 1);
     VERIFY_THROWS(make_resume_job(path("lost"), 0)->run({}, {}), DeviceLostError, "the GPU was lost");
+    // The CPU can go on, from the same checkpoint; the rest of the run is then its own.
+    fs::copy(path("lost"), path("on_cpu"), fs::copy_options::recursive);
+    QCOMPARE(make_resume_job(path("on_cpu"), 0, "cpu")->run({}, {}), JobOutcome::finished);
+    QCOMPARE(run_information(path("on_cpu"))["config"]["device"]["kind"].get<std::string>(), std::string("cpu"));
+    QVERIFY(worst_loss_difference("on_cpu", "gpu") < 1e-4);
     find_device_again();
     QCOMPARE(make_resume_job(path("lost"), 0)->run({}, {}), JobOutcome::finished);
     QCOMPARE(QString::fromStdString(essence_of_run(path("lost"))), QString::fromStdString(essence_of_run(path("gpu"))));
