@@ -12,6 +12,7 @@
 #include <ucontext.h>
 #endif
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -107,6 +108,9 @@ void Fiber::start(void (*entry)(void*), void* argument) {
   s.entry = entry;
   s.argument = argument;
   s.inner = {};
+#if defined(__SANITIZE_ADDRESS__)
+  __asan_unpoison_memory_region(s.stack(), kStack);  // of frames that were left without unwinding, when a kernel failed
+#endif
 #if defined(__x86_64__)
   // What lorikeet_switch_stack takes from the stack: six registers and the address to go on at, then one word, so that
   // the stack is aligned as after a call.
