@@ -117,7 +117,8 @@ const std::array kFields = {
     Field{"training.checkpointing", LORIKEET_FIELD(training, checkpointing), 0, 0, "auto|none|norms+swiglu|mlp|full|offload", "", kAdvanced,
           "Memory policy",
           "What the backward pass computes again to save memory: nothing, the norms and SwiGLU (costs next to no time), "
-          "the MLP's first half too, or each whole block; auto takes the fastest that fits."},
+          "the MLP's first half too, or each whole block, from inputs kept on the device or, offload, in host memory; auto takes "
+          "the fastest that fits."},
     Field{"training.deterministic", LORIKEET_FIELD(training, deterministic), 0, 0, "", "", kAdvanced, "Deterministic",
           "Takes only ways of computing that repeat exactly."},
     Field{"training.save_every", LORIKEET_FIELD(training, save_every), 0, kMany, "", "steps", kAdvanced, "Save every",
@@ -129,9 +130,9 @@ const std::array kFields = {
           "Checkpoints kept", "Older checkpoints are removed once a newer one is safely on disk."},
 
     Field{"device.kind", LORIKEET_FIELD(device, kind), 0, 0, "auto|cpu|cuda", "", kAdvanced, "Device",
-          "Where to compute; auto takes a usable GPU, else the CPU, and cuda:1 names the second GPU."},
+          "Where to compute; auto takes the first usable GPU, else the CPU."},
     Field{"device.compute", LORIKEET_FIELD(device, compute), 0, 0, "auto|f32|bf16", "", kAdvanced, "Compute type",
-          "Number type of the matrix products; auto is bf16 where the CPU has a fast unit for it, else f32."},
+          "Number type of the matrix products; auto is bf16 where the device has a fast unit for it, else f32."},
     Field{"device.threads", LORIKEET_FIELD(device, threads), 0, 4096, "", "threads", kAdvanced, "Threads",
           "CPU threads used; 0 takes the CPUs this program may use, or the physical cores where tiles do the products."},
     Field{"device.memory_limit", LORIKEET_FIELD(device, memory_limit), 0, kExact, "", "bytes", kAdvanced,

@@ -82,10 +82,11 @@ QString choice_text(const Field& field, const QString& value) {
       {"keep", QT_TRANSLATE_NOOP("Choice", "as file")}, {"responses", QT_TRANSLATE_NOOP("Choice", "Responses")},
       {"all", QT_TRANSLATE_NOOP("Choice", "Everything")}, {"truncate", QT_TRANSLATE_NOOP("Choice", "Cut")},
       {"drop", QT_TRANSLATE_NOOP("Choice", "Leave out")}, {"split", QT_TRANSLATE_NOOP("Choice", "Split")},
-      {"auto", QT_TRANSLATE_NOOP("Choice", "Automatic")}, {"none", QT_TRANSLATE_NOOP("Choice", "None")}, {"full", QT_TRANSLATE_NOOP("Choice", "Full")}, {"offload", QT_TRANSLATE_NOOP("Choice", "Full, kept in host memory")},
+      {"auto", QT_TRANSLATE_NOOP("Choice", "Automatic")}, {"none", QT_TRANSLATE_NOOP("Choice", "None")}, {"full", QT_TRANSLATE_NOOP("Choice", "Full")}, {"offload", QT_TRANSLATE_NOOP("Choice", "Full, inputs in host memory")},
       {"lora", QT_TRANSLATE_NOOP("Choice", "LoRA")}, {"adamw", QT_TRANSLATE_NOOP("Choice", "AdamW")},
       {"adamw8bit", QT_TRANSLATE_NOOP("Choice", "AdamW, 8 bits")}, {"paged_adamw", QT_TRANSLATE_NOOP("Choice", "AdamW, paged")},
-      {"paged_adamw8bit", QT_TRANSLATE_NOOP("Choice", "AdamW, 8 bits, paged")}, {"cpu", QT_TRANSLATE_NOOP("Choice", "CPU")},
+      {"paged_adamw8bit", QT_TRANSLATE_NOOP("Choice", "AdamW, 8 bits, paged")}, {"cpu", QT_TRANSLATE_NOOP("Choice", "CPU")}, {"cuda", QT_TRANSLATE_NOOP("Choice", "GPU")},
+      {"norms+swiglu", QT_TRANSLATE_NOOP("Choice", "Norms and SwiGLU")}, {"mlp", QT_TRANSLATE_NOOP("Choice", "Norms and MLP")},
       {"cosine", QT_TRANSLATE_NOOP("Choice", "Cosine")}, {"linear", QT_TRANSLATE_NOOP("Choice", "Linear")},
       {"constant", QT_TRANSLATE_NOOP("Choice", "Constant")}, {"polynomial", QT_TRANSLATE_NOOP("Choice", "Polynomial")},
       {"cosine_with_restarts", QT_TRANSLATE_NOOP("Choice", "Cosine with restarts")}, {"default", QT_TRANSLATE_NOOP("Choice", "Default")}};

@@ -186,6 +186,8 @@ DeviceType device_of(const std::string& kind) {
 }
 
 void require_device(const std::string& kind) {
+  if (kind.rfind("cuda:", 0) == 0 && kind != "cuda:0")
+    throw UnsupportedError("device.kind " + kind + ": this version uses the first GPU only; hide others with CUDA_VISIBLE_DEVICES and use cuda");
   if (!has_device(device_of(kind)))
     throw UnsupportedError("device.kind " + kind + ": no GPU can be used here (`lorikeet device` says why); use --device cpu or auto");
 }
