@@ -142,7 +142,7 @@ void fill_plan(Plan& p, const RunConfig& given_config, const RunConfig& given, c
   choose_panels(p, c, model, batches);
   if (p.steps > 0) add_time(p, c, model, batches, card);
   add_disk(p, c, optimizer_state_bytes(q));
-  add_memory_findings(p.findings, c, p);
+  if (card || has_device(device_of(c.device.kind))) add_memory_findings(p.findings, c, p);  // without the device that is said, and enough
   add_disk_findings(p.findings, p, c.training.keep_checkpoints);
 }
 
