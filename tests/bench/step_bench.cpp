@@ -124,7 +124,7 @@ Json measured_generation(const Options& o) {
   fmt::print("\nloading and generation\n");
   for (const std::string& format : o.generation) {
     const GenerationFigures f = measure_generation(o.config.model.path, format, static_cast<int>(o.config.device.threads),
-                                                   detail::compute_type_of(o.config.device.compute, format));
+                                                   detail::compute_type_of(o.config.device.compute, format, DeviceType::cpu));
     print_generation(f);
     rows.push_back(generation_to_json(f));
   }

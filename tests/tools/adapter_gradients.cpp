@@ -66,7 +66,7 @@ int main(int argc, char** argv) {
   app.add_option("--threads", request.threads)->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {
-    request.compute = detail::compute_type_of(compute, request.options.quantization);
+    request.compute = detail::compute_type_of(compute, request.options.quantization, DeviceType::cpu);
     detail::LoadedModel loaded = detail::load_for_use(request, {});
     const double loss = backward_through(loaded, read_rows(rows));
     std::vector<std::pair<std::string, Tensor>> tensors = {{"loss", Tensor::from(std::vector<double>{loss}, {1})}};
