@@ -121,8 +121,6 @@ void check_gpu(const std::string& device) {
   const Json information = gpu_information();
   const std::string reason = information.value("reason", "");
   if (!reason.empty()) throw UnsupportedError("--device " + device + ": " + reason + "; use --device cpu");
-  if (device != "cuda" && device != "cuda:0")
-    throw UnsupportedError("--device " + device + ": this version uses the first GPU only; hide others with CUDA_VISIBLE_DEVICES and use --device cuda");
 }
 
 }  // namespace

@@ -29,13 +29,7 @@ void adamw8bit_update(Context& cx, const Adamw8bitUpdateArgs& a) {
   check_operand(a.v_absmax, "v_absmax", DType::f32, blocks);
   if (a.step < 1) throw ShapeError("adamw8bit_update: step " + std::to_string(a.step) + "; steps count from 1");
   ops::check_clip("adamw8bit_update", a.clip);
-  if (!a.clip.square_sum || cx.device() != DeviceType::cpu) return adamw8bit_update_slot().run(cx, a);
-  const double sum = a.clip.square_sum->data<double>()[0];
-  if (!std::isfinite(sum)) return;
-  Adamw8bitUpdateArgs clipped = a;
-  clipped.grad_scale *= DeviceClip::factor(sum, a.clip.most);
-  clipped.clip = {};
-  adamw8bit_update_slot().run(cx, clipped);
+  with_clip(cx, a, [&](const auto& args) { adamw8bit_update_slot().run(cx, args); });
 }
 
 }  // namespace lorikeet

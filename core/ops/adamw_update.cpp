@@ -18,13 +18,7 @@ void adamw_update(Context& cx, const AdamwUpdateArgs& a) {
   }
   if (a.step < 1) throw ShapeError("adamw_update: step " + std::to_string(a.step) + "; steps count from 1");
   ops::check_clip("adamw_update", a.clip);
-  if (!a.clip.square_sum || cx.device() != DeviceType::cpu) return adamw_update_slot().run(cx, a);
-  const double sum = a.clip.square_sum->data<double>()[0];
-  if (!std::isfinite(sum)) return;
-  AdamwUpdateArgs clipped = a;
-  clipped.grad_scale *= DeviceClip::factor(sum, a.clip.most);
-  clipped.clip = {};
-  adamw_update_slot().run(cx, clipped);
+  with_clip(cx, a, [&](const auto& args) { adamw_update_slot().run(cx, args); });
 }
 
 }  // namespace lorikeet

@@ -79,9 +79,8 @@ class TrainingJob : public Job {
     hashes_ = {files_->content_hash(), tokenizer ? tokenizer->fingerprint() : "", data_.train_hash, data_.validation_hash};
     if (data_.to_come.encode)
       notes_.push_back(fmt::format("The data were looked at in {} of {} samples drawn from the seed; the others are tokenised during the run.", data_.train.looked_at, data_.train.samples));
-    const DataFacts sizes = data_facts(data_);
-    fill_plan(plan_, config_, config_, facts_, &sizes);
-    remedies_ = remedies(config_, facts_, sizes);
+    sizes_ = data_facts(data_);
+    fill_plan(plan_, config_, config_, facts_, &sizes_);
     refuse_what_cannot_fit();
   }
 
@@ -121,7 +120,7 @@ class TrainingJob : public Job {
     } catch (const OutOfMemoryError& e) {
       // The plan was too low, or someone else took memory meanwhile.
       const uint64_t missing = e.asked_bytes > e.free_bytes ? e.asked_bytes - e.free_bytes : 1;
-      const std::string message = e.what() + smallest_change(remedies_, plan_.bytes.total, missing);
+      const std::string message = e.what() + smallest_change(remedies(config_, facts_, sizes_), plan_.bytes.total, missing);
       fail(run.get(), message, monotonic_seconds() - began);
       throw OutOfMemoryError(message, e.asked_bytes, e.free_bytes);
     } catch (const std::exception& e) {
@@ -136,7 +135,7 @@ class TrainingJob : public Job {
   TrainingData data_;
   FileHashes hashes_;
   Plan plan_;
-  std::vector<Remedy> remedies_;
+  DataFacts sizes_;  // of what the plan was made for
   std::vector<std::string> notes_;
   Json run_json_ = Json::object();
   Json result_;

@@ -14,8 +14,6 @@ struct DeviceStatistics {
   uint64_t live_bytes = 0;      // handed out
   uint64_t peak_bytes = 0;      // largest live_bytes since reset_peak()
   uint64_t reserved_bytes = 0;  // taken from the device
-  uint64_t free_bytes = 0;      // of the device, left by all programs
-  uint64_t total_bytes = 0;
 };
 /// Bytes of a device in host memory. Each step is in order with what the device was given before it; none makes the host wait.
 class AwayBytes {
@@ -39,8 +37,8 @@ struct DeviceMemory {
   void (*zero)(void* data, size_t bytes);
   DeviceStatistics (*statistics)();
   void (*reset_peak)();
-  /// Gives what is not in use back to the device.
-  void (*trim)();
+  /// Left on the device by all programs. Asks the driver: not within a step.
+  uint64_t (*free_bytes)();
   /// Waits until all work given to the device is done.
   void (*synchronize)();
   /// As the maker calls it.

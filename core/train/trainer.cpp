@@ -11,8 +11,6 @@
 namespace lorikeet {
 namespace {
 
-constexpr double kClipEps = 1e-6;  // as torch.nn.utils.clip_grad_norm_
-
 /// One number for (run seed, step, micro-batch); the layers mix their names in (nn/linear.cpp).
 uint64_t dropout_seed(uint64_t seed, int64_t step, size_t micro) {
   uint64_t x = seed;
@@ -132,9 +130,7 @@ StepResult Trainer::train_step(const std::vector<TokenBatch>& micro_batches, dou
   result.grad_norm = std::isfinite(loss_sum) ? gradient_norm(cx_, parameters_) : std::nan("");
   result.finite = std::isfinite(result.loss) && std::isfinite(result.grad_norm);
   if (!result.finite) return result;
-  const double clip =
-      options_.max_grad_norm > 0 ? std::min(1.0, options_.max_grad_norm / (result.grad_norm + kClipEps)) : 1.0;
-  optimizer_.step(cx_, learning_rate, clip);
+  optimizer_.step(cx_, learning_rate, clip_factor(result.grad_norm, options_.max_grad_norm));
   return result;
 }
 

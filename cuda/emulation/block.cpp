@@ -205,7 +205,6 @@ bool meet(Warp& w, unsigned mask, const char* operation, const Place& place) {
 }  // namespace
 
 void set_seed(uint64_t seed) { seed_in_use = seed; }
-int64_t launches() { return launched; }
 
 void fail(const std::string& what) {
   const Thread& t = me();

@@ -30,8 +30,6 @@ struct Launch {
 void run_grid(const Launch& launch, const std::function<void()>& body);
 /// The order of threads and blocks of what runs next; 0, the default: as they are numbered. Also LORIKEET_EMULATION_SEED.
 void set_seed(uint64_t seed);
-/// Kernels started so far.
-int64_t launches();
 
 // What a thread of a kernel asks.
 using Place = std::source_location;

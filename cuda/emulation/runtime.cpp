@@ -1,4 +1,5 @@
 // The runtime's twins in the emulation: memory, copies and products on the host, one card that says it is emulated.
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -49,8 +50,9 @@ void zero(void* data, size_t bytes) {
 
 DeviceStatistics statistics() {
   const uint64_t used = emulation::device_bytes_in_use();
-  return {used, peak, used, emulation::device_bytes() - used, emulation::device_bytes()};
+  return {used, peak, used};
 }
+uint64_t free_bytes() { return emulation::device_bytes() - std::min(emulation::device_bytes(), emulation::device_bytes_in_use()); }
 void reset_peak() { peak = emulation::device_bytes_in_use(); }
 void nothing() {}
 std::string name() { return "emulated"; }
@@ -93,7 +95,7 @@ std::vector<double> operand(const void* data, DType type, int64_t stride, bool t
 }  // namespace
 
 const DeviceMemory& memory_functions() {
-  static constexpr DeviceMemory functions{&allocate, &copy, &copy, &copy, &zero, &statistics, &reset_peak, &nothing, &nothing, &name, &fast_bf16, &send_away};
+  static constexpr DeviceMemory functions{&allocate, &copy, &copy, &copy, &zero, &statistics, &reset_peak, &free_bytes, &nothing, &name, &fast_bf16, &send_away};
   return functions;
 }
 

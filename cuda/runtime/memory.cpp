@@ -1,5 +1,5 @@
 // Device memory: chunks of the device, cut by RangeAllocator. A chunk is taken when no hole fits and stays until
-// trim_device_memory() finds it empty, so that a training step asks the driver for nothing after the first.
+// the device has no more and it is empty, so that a training step asks the driver for nothing after the first.
 #include "cuda/runtime/memory.h"
 
 #include <algorithm>
@@ -47,10 +47,6 @@ class Arena {
   void reset_peak() {
     const std::lock_guard lock(mutex_);
     statistics_.peak_bytes = statistics_.live_bytes;
-  }
-  void trim() {
-    const std::lock_guard lock(mutex_);
-    drop_empty();
   }
 
  private:
@@ -104,16 +100,13 @@ void to_host(void* host, const void* device, size_t bytes) { host_from_device(ho
 void copy(void* to, const void* from, size_t bytes) { LORIKEET_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream())); }
 void zero(void* data, size_t bytes) { LORIKEET_CUDA(cudaMemsetAsync(data, 0, bytes, stream())); }
 
-DeviceStatistics statistics() {
-  DeviceStatistics s = Arena::instance().statistics();
-  size_t free_bytes = 0, total_bytes = 0;
-  LORIKEET_CUDA(cudaMemGetInfo(&free_bytes, &total_bytes));
-  s.free_bytes = free_bytes;
-  s.total_bytes = total_bytes;
-  return s;
+DeviceStatistics statistics() { return Arena::instance().statistics(); }
+uint64_t free_bytes() {
+  size_t left = 0, total = 0;
+  LORIKEET_CUDA(cudaMemGetInfo(&left, &total));
+  return left;
 }
 void reset_peak() { Arena::instance().reset_peak(); }
-void trim() { Arena::instance().trim(); }
 void synchronize() { LORIKEET_CUDA(cudaStreamSynchronize(stream())); }
 bool fast_bf16() { return compute_capability() >= 80; }
 std::string name() {
@@ -127,7 +120,7 @@ std::string name() {
 }  // namespace
 
 const DeviceMemory& memory_functions() {
-  static constexpr DeviceMemory functions{&allocate, &from_host, &to_host, &copy, &zero, &statistics, &reset_peak, &trim, &synchronize, &name, &fast_bf16, &send_away};
+  static constexpr DeviceMemory functions{&allocate, &from_host, &to_host, &copy, &zero, &statistics, &reset_peak, &free_bytes, &synchronize, &name, &fast_bf16, &send_away};
   return functions;
 }
 

@@ -64,7 +64,7 @@ class TrainJobCudaTest : public QObject {
     QCOMPARE(QString::fromStdString(essence_of_run(path("stopped"))), QString::fromStdString(essence_of_run(path("gpu"))));
   }
 
-  void thePlanIsWhatWasTaken() {
+  void thePlanIsEnough() {
     const Json plan = read_json_file(path("gpu") + "/plan.json");
     uint64_t most = 0;
     for (const Json& line : lines_of(path("gpu"), "loss")) most = std::max(most, line["device_bytes"].get<uint64_t>());

@@ -90,7 +90,7 @@ uint64_t memory_for(const RunConfig& c, const Card* card) {
   uint64_t most = 0;
   if (card) most = card->usable_bytes();
   else if (device == DeviceType::cpu) most = available_memory_bytes() + resident_bytes();  // what this process holds already will be used again or counts as its base
-  else if (has_device(device)) most = device_memory(device).statistics().free_bytes + device_memory(device).statistics().reserved_bytes;
+  else if (has_device(device)) most = device_memory(device).free_bytes() + device_memory(device).statistics().reserved_bytes;
   return c.device.memory_limit > 0 ? std::min(most, static_cast<uint64_t>(c.device.memory_limit)) : most;
 }
 
