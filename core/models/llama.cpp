@@ -12,29 +12,10 @@
 #include "core/ops/attention_step.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/few_rows.h"
+#include "core/tensor/device_memory.h"
 
 namespace lorikeet {
 namespace {
-
-/// Ops check indices that lie on the host only.
-void check_ids(const std::vector<int32_t>& ids, int64_t vocabulary) {
-  for (size_t i = 0; i < ids.size(); ++i)
-    if (ids[i] < 0 || ids[i] >= vocabulary)
-      throw ShapeError("forward: id " + std::to_string(ids[i]) + " at token " + std::to_string(i) + "; the table has " + std::to_string(vocabulary) + " rows");
-}
-
-void check_batch(const TokenBatch& b, int64_t vocabulary) {
-  const size_t n = b.ids.size();
-  if (n == 0 || b.positions.size() != n || b.document_starts.size() < 2 || b.document_starts.front() != 0 ||
-      b.document_starts.back() != static_cast<int32_t>(n) || (!b.labels.empty() && b.labels.size() != n))
-    throw ShapeError("forward: a batch of " + std::to_string(n) + " ids with " + std::to_string(b.positions.size()) +
-                     " positions, " + std::to_string(b.labels.size()) + " labels and " +
-                     std::to_string(b.document_starts.size()) + " document offsets does not fit together");
-  if (*std::min_element(b.positions.begin(), b.positions.end()) < 0)
-    throw ShapeError("forward: a position is negative");
-  if (!std::is_sorted(b.document_starts.begin(), b.document_starts.end())) throw ShapeError("forward: document offsets must rise");
-  check_ids(b.ids, vocabulary);
-}
 
 /// The new tokens of all sequences one after another: the linears then read each weight once for all of them.
 struct NewTokens {
@@ -79,7 +60,8 @@ class Llama final : public Model {
 
   Var forward(Tape& tape, const TokenBatch& batch, const ForwardOptions& options) override {
     check_batch(batch, config_.vocab_size);
-    BlockInputs in = block_inputs(batch.positions, options.training, options.dropout_seed);
+    const BatchThere sent = options.there ? *options.there : BatchThere{index_tensor(batch.ids), index_tensor(batch.positions), index_tensor(batch.document_starts)};
+    BlockInputs in = block_inputs(batch.positions, sent.positions, options.training, options.dropout_seed);
     // Beside an f32 residual stream, all that products read is rounded to bf16 when they compute in bf16: it is then
     // kept in half the memory and read as it lies.
     if (norm_.dtype() == DType::f32 && tape.context().unit().compute == ComputeType::bf16) in.rows = DType::bf16;
@@ -87,11 +69,10 @@ class Llama final : public Model {
     const bool away = options.policy == CheckpointPolicy::offload && tape.context().device() != DeviceType::cpu;
     const auto queue = away ? std::make_shared<AwayQueue>() : nullptr;
     if (!whole_blocks) in.policy = options.policy;
-    const Tensor starts = index_tensor(batch.document_starts);
-    const AttendFn attend = [starts, shape = attention_shape()](Tape& t, const Var& q, const Var& k, const Var& v) {
+    const AttendFn attend = [starts = sent.document_starts, shape = attention_shape()](Tape& t, const Var& q, const Var& k, const Var& v) {
       return attention(t, q, k, v, starts, shape);
     };
-    Var x = embedding(tape, *embedding_, index_tensor(batch.ids), norm_.dtype());
+    Var x = embedding(tape, *embedding_, sent.ids, norm_.dtype());
     for (const LlamaBlock& block : blocks_) {
       const auto run = [this, &block, in, attend](Tape& t, const Var& input) {
         return llama_block_forward(t, block, config_, in, input, attend);
@@ -108,10 +89,10 @@ class Llama final : public Model {
   Tensor forward_cached(Context& cx, const std::vector<std::vector<int32_t>>& ids,
                         const std::vector<KvCache*>& caches) override {
     const NewTokens fresh = gather_new_tokens(ids, caches);
-    check_ids(fresh.ids, config_.vocab_size);
+    check_token_ids(fresh.ids, config_.vocab_size);  // ops check indices that lie on the host only
     // Many steps go in groups that the linears take row by row (ops/few_rows.h): the same bits as one by one.
     if (fresh.ids.size() == ids.size() && ids.size() > static_cast<size_t>(ops::kMostFewRows)) return steps_in_groups(cx, ids, caches);
-    const BlockInputs in = block_inputs(fresh.positions, false, 0);
+    const BlockInputs in = block_inputs(fresh.positions, index_tensor(fresh.positions), false, 0);
     Tape tape(cx, false);
     Var x = embedding(tape, *embedding_, index_tensor(fresh.ids), norm_.dtype());
     for (size_t layer = 0; layer < blocks_.size(); ++layer) {
@@ -167,15 +148,17 @@ class Llama final : public Model {
     return {config_.heads, config_.kv_heads, config_.head_dim, 1.0 / std::sqrt(static_cast<double>(config_.head_dim)), config_.sliding_window};
   }
 
-  BlockInputs block_inputs(const std::vector<int32_t>& positions, bool training, uint64_t dropout_seed) {
+  BlockInputs block_inputs(const std::vector<int32_t>& positions, const Tensor& there, bool training, uint64_t dropout_seed) {
     const int64_t needed = *std::max_element(positions.begin(), positions.end()) + 1;
     const std::lock_guard lock(cos_sin_mutex_);  // several groups of threads may go forward at once
     if (!cos_sin_.defined() || cos_sin_.dim(0) < needed) {
       // Generation asks for one more position each time; doubling keeps that from rebuilding the table over and over.
       const int64_t had = cos_sin_.defined() ? cos_sin_.dim(0) : 0;
+      if (had > 0) outgrown_.push_back(cos_sin_);
+      const LifetimeScope lasting(norm_.device(), Lifetime::lasting);
       cos_sin_ = rope_table(config_, std::max((needed + 255) / 256 * 256, 2 * had), norm_.dtype()).on(norm_.device());
     }
-    return {index_tensor(positions), cos_sin_, training, dropout_seed, norm_.dtype(), CheckpointPolicy::none};
+    return {there, cos_sin_, training, dropout_seed, norm_.dtype(), CheckpointPolicy::none};
   }
 
   Tensor steps_in_groups(Context& cx, const std::vector<std::vector<int32_t>>& ids, const std::vector<KvCache*>& caches) {
@@ -221,6 +204,7 @@ class Llama final : public Model {
   FrozenWeightPtr embedding_, head_;
   std::vector<LlamaBlock> blocks_;
   Tensor norm_, cos_sin_;
+  std::vector<Tensor> outgrown_;  // tables that recorded work still reads; together smaller than the one in use
   std::mutex cos_sin_mutex_;
 };
 

@@ -49,10 +49,21 @@ inline bool repeats_blocks(CheckpointPolicy policy) { return policy == Checkpoin
 std::string_view checkpoint_policy_name(CheckpointPolicy policy);  // none, norms+swiglu, mlp, full, offload
 /// Throws ConfigError for an unknown name.
 CheckpointPolicy checkpoint_policy_from_name(std::string_view name);
+/// The numbers of a batch where its model is, sent there before: recorded work finds each batch at the same place.
+struct BatchThere {
+  Tensor ids, positions, document_starts;  // i32
+};
+/// Throws ShapeError for a batch that does not fit together or names tokens the model does not have.
+void check_batch(const TokenBatch& batch, int64_t vocabulary);
+void check_token_ids(const std::vector<int32_t>& ids, int64_t vocabulary);
+/// The batch with a document of fill tokens, none of them a target, and with empty documents behind it, so that it has at
+/// least so many of both: what the others give is not touched by it.
+TokenBatch filled_up(const TokenBatch& batch, int64_t tokens, int64_t documents);
 struct ForwardOptions {
   CheckpointPolicy policy = CheckpointPolicy::none;
   bool training = false;     // adapter dropout on
   uint64_t dropout_seed = 0; // seed and counter of the step: masks are f(seed, layer, element)
+  const BatchThere* there = nullptr;
 };
 
 /// Keys and values of one sequence for generation, one store a layer.

@@ -26,29 +26,12 @@ CheckpointPolicy checkpoint_policy_from_name(std::string_view name) {
   throw ConfigError("training.checkpointing", "training.checkpointing: \"" + std::string(name) + "\"; known are none, norms+swiglu, mlp, full, offload");
 }
 
-Targets target_rows(const TokenBatch& batch) {
-  Targets out;
-  size_t document = 0;
-  for (size_t t = 0; t < batch.labels.size(); ++t) {
-    while (document < batch.document_starts.size() && static_cast<size_t>(batch.document_starts[document]) < t)
-      ++document;
-    const bool first =
-        document < batch.document_starts.size() && static_cast<size_t>(batch.document_starts[document]) == t;
-    if (first || batch.labels[t] < 0) continue;
-    out.rows.push_back(static_cast<int32_t>(t) - 1);
-    out.targets.push_back(batch.labels[t]);
-  }
-  return out;
-}
-
 uint64_t KvCache::bytes() const {
   uint64_t sum = 0;
   for (const auto* stores : {&keys, &values})
     for (const KvStore& s : *stores) sum += s.bytes();
   return sum;
 }
-
-int64_t TokenBatch::target_tokens() const { return target_rows(*this).count(); }
 
 Tensor logits_of(Context& cx, const Model& model, const Tensor& hidden) {
   Tensor logits = cx.empty({hidden.rows(), model.head().rows()}, hidden.dtype() == DType::bf16 ? DType::f32 : hidden.dtype());

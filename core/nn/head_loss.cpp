@@ -10,7 +10,40 @@
 namespace lorikeet {
 namespace {
 
-/// What the ops cannot check once the indices lie on a device.
+struct Wanted {
+  bool gradient, per_token;
+  double gradient_scale;
+  Tensor* total;
+};
+
+/// `targets` on the context's device.
+HeadLoss run(Context& cx, const FrozenWeight& head, Tensor hidden, const TargetsThere& targets, const Wanted& w) {
+  HeadLoss result;
+  const Shape shape = hidden.shape();
+  const DType dtype = hidden.dtype(), sums = dtype == DType::bf16 ? DType::f32 : dtype;
+  const int64_t count = targets.rows.size();
+  Tensor x = cx.empty({count, shape[1]}, dtype), dx;
+  gather_rows(cx, hidden, targets.rows, x);
+  hidden = Tensor();
+  if (w.gradient) dx = cx.empty(x.shape(), sums);
+  if (w.per_token) result.losses = cx.empty({count}, sums);
+  linear_cross_entropy(cx, {.x = x,
+                            .head = head,
+                            .targets = targets.targets,
+                            .loss_sum = w.total ? nullptr : &result.loss_sum,
+                            .losses = w.per_token ? &result.losses : nullptr,
+                            .dx = w.gradient ? &dx : nullptr,
+                            .gradient_scale = w.gradient_scale,
+                            .loss_total = w.total});
+  x = Tensor();
+  if (!w.gradient) return result;
+  result.d_hidden = cx.empty(shape, sums);
+  scatter_rows(cx, dx, targets.rows, result.d_hidden);
+  return result;
+}
+
+}  // namespace
+
 void check_targets(const Targets& t, int64_t tokens, int64_t vocabulary) {
   int32_t before = -1;
   for (size_t i = 0; i < t.rows.size(); ++i) {
@@ -20,39 +53,22 @@ void check_targets(const Targets& t, int64_t tokens, int64_t vocabulary) {
   }
 }
 
-}  // namespace
-
 HeadLoss head_loss(Context& cx, const FrozenWeight& head, Tensor hidden, const Targets& targets, bool gradient,
-                   double gradient_scale, bool per_token, Tensor* total) {
-  HeadLoss result;
-  const Shape shape = hidden.shape();
-  const DType dtype = hidden.dtype(), sums = dtype == DType::bf16 ? DType::f32 : dtype;
+                   double gradient_scale, bool per_token) {
   const int64_t count = targets.count();
   if (count == 0) {
-    if (gradient) result.d_hidden = Tensor::zeros(shape, sums, cx.device());
-    return result;
+    HeadLoss nothing;
+    const DType sums = hidden.dtype() == DType::bf16 ? DType::f32 : hidden.dtype();
+    if (gradient) nothing.d_hidden = Tensor::zeros(hidden.shape(), sums, cx.device());
+    return nothing;
   }
-  check_targets(targets, shape[0], head.rows());
-  const Tensor rows = Tensor::from<int32_t>(targets.rows, {count}).on(cx.device());
-  const Tensor wanted = Tensor::from<int32_t>(targets.targets, {count}).on(cx.device());
-  Tensor x = cx.empty({count, shape[1]}, dtype), dx;
-  gather_rows(cx, hidden, rows, x);
-  hidden = Tensor();
-  if (gradient) dx = cx.empty(x.shape(), sums);
-  if (per_token) result.losses = cx.empty({count}, sums);
-  linear_cross_entropy(cx, {.x = x,
-                            .head = head,
-                            .targets = wanted,
-                            .loss_sum = total ? nullptr : &result.loss_sum,
-                            .losses = per_token ? &result.losses : nullptr,
-                            .dx = gradient ? &dx : nullptr,
-                            .gradient_scale = gradient_scale,
-                            .loss_total = total});
-  x = Tensor();
-  if (!gradient) return result;
-  result.d_hidden = cx.empty(shape, sums);
-  scatter_rows(cx, dx, rows, result.d_hidden);
-  return result;
+  check_targets(targets, hidden.shape()[0], head.rows());
+  const auto sent = [&](const std::vector<int32_t>& values) { return Tensor::from<int32_t>(values, {count}).on(cx.device()); };
+  return run(cx, head, std::move(hidden), {sent(targets.rows), sent(targets.targets)}, {gradient, per_token, gradient_scale, nullptr});
+}
+
+Tensor head_gradient(Context& cx, const FrozenWeight& head, Tensor hidden, const TargetsThere& targets, double gradient_scale, Tensor& total) {
+  return run(cx, head, std::move(hidden), targets, {true, false, gradient_scale, &total}).d_hidden;
 }
 
 }  // namespace lorikeet

@@ -20,10 +20,17 @@ struct HeadLoss {
   Tensor d_hidden;      // [T, C], zero where there is no target; undefined when no gradient was asked for
   Tensor losses;        // [targets] when asked for
 };
+/// Targets that were sent to the device before: i32 [count] each, -1 in both for a place that is not used.
+struct TargetsThere {
+  Tensor rows, targets;
+};
 /// `hidden` [T, C] is released as soon as its target rows are gathered when the caller moves it in.
 /// gradient_scale: d(total loss)/d(token loss). With no target at all d_hidden is zero.
-/// `total`: f64 [1] on the context's device; the sum is added to it instead of being waited for, loss_sum stays 0.
 HeadLoss head_loss(Context& cx, const FrozenWeight& head, Tensor hidden, const Targets& targets, bool gradient,
-                   double gradient_scale, bool per_token = false, Tensor* total = nullptr);
+                   double gradient_scale, bool per_token = false);
+/// Throws ShapeError unless the rows rise within `tokens` and the targets lie within the head.
+void check_targets(const Targets& targets, int64_t tokens, int64_t vocabulary);
+/// d_hidden for targets that are on the context's device; their losses are added to `total`, f64 [1] there. Nothing is waited for.
+Tensor head_gradient(Context& cx, const FrozenWeight& head, Tensor hidden, const TargetsThere& targets, double gradient_scale, Tensor& total);
 
 }  // namespace lorikeet

@@ -25,7 +25,7 @@ void with_clip(const Context& cx, const Args& a, const Run& run) {
   const double sum = a.clip.square_sum->template data<double>()[0];
   if (!std::isfinite(sum)) return;
   Args clipped = a;
-  clipped.grad_scale *= clip_factor(std::sqrt(sum), a.clip.most);
+  clipped.grad_scale *= clip_factor(std::sqrt(sum) * a.grad_scale, a.clip.most);
   clipped.clip = {};
   run(clipped);
 }

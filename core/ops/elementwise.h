@@ -8,7 +8,7 @@ namespace lorikeet {
 void add(Context& cx, const Tensor& a, const Tensor& b, Tensor& y);
 /// y += s * x.
 void add_scaled(Context& cx, Tensor& y, const Tensor& x, double s);
-/// y[i] = x[rows[i]]; rows i32 [N].
+/// y[i] = x[rows[i]]; rows i32 [N]. On a device a row of -1 stands for none: zeros here, left out when scattered.
 void gather_rows(Context& cx, const Tensor& x, const Tensor& rows, Tensor& y);
 /// y = 0; y[rows[i]] = x[i]; rows are distinct.
 void scatter_rows(Context& cx, const Tensor& x, const Tensor& rows, Tensor& y);

@@ -17,6 +17,7 @@ void* Context::scratch(int thread, int slot, size_t bytes) {
   if (b.bytes < bytes) {
     b.memory.reset();  // first give back, then ask: the two never stand side by side
     b.bytes = 0;
+    const LifetimeScope kept(device_, Lifetime::lasting);
     b.memory = device_ == DeviceType::cpu ? arena_allocate(bytes) : device_memory(device_).allocate(bytes);
     b.bytes = bytes;
   }
@@ -28,6 +29,14 @@ size_t Context::scratch_bytes() const {
   for (const auto& slots : scratch_)
     for (const auto& b : slots) total += b.bytes;
   return total;
+}
+
+std::vector<std::shared_ptr<void>> Context::hold_scratch() const {
+  std::vector<std::shared_ptr<void>> held;
+  for (const auto& slots : scratch_)
+    for (const auto& b : slots)
+      if (b.memory) held.push_back(b.memory);
+  return held;
 }
 
 void Context::release_scratch() {

@@ -30,6 +30,8 @@ class Context {
   /// Scratch shared by all threads of one op.
   void* shared_scratch(int slot, size_t bytes) { return scratch(-1, slot, bytes); }
   size_t scratch_bytes() const;
+  /// Keeps what is there now at its place although larger scratch may be asked for later: for recorded work.
+  std::vector<std::shared_ptr<void>> hold_scratch() const;
   void release_scratch();
  private:
   struct Buffer { std::shared_ptr<void> memory; size_t bytes = 0; };

@@ -21,4 +21,13 @@ const DeviceMemory& device_memory(DeviceType device) {
   throw UnsupportedError("there is no memory of device " + std::string(device_name(device)) + ": no such device was found, or this build has no backend for it");
 }
 
+LifetimeScope::LifetimeScope(DeviceType device, Lifetime lifetime) {
+  if (device == DeviceType::cpu) return;
+  memory_ = &device_memory(device);
+  before_ = memory_->set_lifetime(lifetime);
+}
+LifetimeScope::~LifetimeScope() {
+  if (memory_) memory_->set_lifetime(before_);
+}
+
 }  // namespace lorikeet

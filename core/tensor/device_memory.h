@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -26,6 +27,15 @@ class AwayBytes {
   /// What the device is given from now on finds the bytes there.
   virtual void brought() = 0;
 };
+/// Work that was recorded and is given to the device again as a whole: the same kernels at the same addresses.
+class RecordedWork {
+ public:
+  virtual ~RecordedWork() = default;
+  virtual void run() = 0;
+};
+/// What memory is asked for. What a step allocates is gone at its end; it comes from memory of its own, so that recorded
+/// steps find nothing else at their addresses.
+enum class Lifetime { lasting, step };
 struct DeviceMemory {
   /// Contents undefined, 256-byte aligned. Throws OutOfMemoryError(asked, free).
   std::shared_ptr<void> (*allocate)(size_t bytes);
@@ -47,6 +57,23 @@ struct DeviceMemory {
   bool (*fast_bf16)();
   /// Begins to copy to host memory, beside the device's other work. Throws OutOfMemoryError (of the host).
   std::unique_ptr<AwayBytes> (*send_away)(const void* device, size_t bytes);
+  /// Of what this thread allocates from now on; returns what it was before.
+  Lifetime (*set_lifetime)(Lifetime lifetime);
+  /// Runs `work`, whose kernels, products and copies within the device are recorded and not done. All it allocates is step
+  /// memory and free again at its end. Throws UnsupportedError for copies from or to the host, which cannot be repeated.
+  std::unique_ptr<RecordedWork> (*record)(const std::function<void()>& work);
+};
+/// Sets the lifetime of this thread's allocations on a device while it lives; nothing on the host.
+class LifetimeScope {
+ public:
+  LifetimeScope(DeviceType device, Lifetime lifetime);
+  ~LifetimeScope();
+  LifetimeScope(const LifetimeScope&) = delete;
+  LifetimeScope& operator=(const LifetimeScope&) = delete;
+
+ private:
+  const DeviceMemory* memory_ = nullptr;
+  Lifetime before_ = Lifetime::lasting;
 };
 /// Null takes a device's memory away. Before any thread starts.
 void set_device_memory(DeviceType device, const DeviceMemory* memory);

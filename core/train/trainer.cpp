@@ -45,14 +45,14 @@ Trainer::Trainer(Context& cx, Model& model, std::vector<NamedParameter> paramete
 
 void Trainer::use_groups(ThreadGroups groups) { groups_ = std::move(groups); }
 
-double Trainer::accumulate_gradients(Context& cx, const TokenBatch& batch, double gradient_scale, uint64_t seed, GradientStore* store, Tensor* total) {
+double Trainer::accumulate_gradients(Context& cx, const TokenBatch& batch, double gradient_scale, uint64_t seed, GradientStore* store) {
   const Targets targets = target_rows(batch);
   if (targets.count() == 0) return 0;  // nothing to learn from: its forward pass would change nothing
   Tape tape(cx, true, store);
   Var hidden = model_.forward(tape, batch, {.policy = options_.policy, .training = true, .dropout_seed = seed});
   Tensor value = hidden->value;
   Tape::forget(hidden);
-  HeadLoss head = head_loss(cx, model_.head(), std::move(value), targets, true, gradient_scale, false, total);
+  HeadLoss head = head_loss(cx, model_.head(), std::move(value), targets, true, gradient_scale);
   if (std::isfinite(head.loss_sum)) tape.backward(hidden, std::move(head.d_hidden));
   return head.loss_sum;
 }
@@ -68,16 +68,17 @@ double Trainer::run_alone(const std::vector<TokenBatch>& micro_batches, double g
 
 /// Loss and norm stay on the device until the update was given to it too: the host runs ahead, and waits once.
 void Trainer::step_on_device(const std::vector<TokenBatch>& micro_batches, double per_token, double learning_rate, int64_t step, const std::stop_token& stop, StepResult& result) {
-  Tensor sums = Tensor::zeros({2}, DType::f64, cx_.device()), loss = sums.slice(0, 1), squares = sums.slice(1, 2);
+  if (!device_step_) device_step_ = std::make_unique<DeviceStep>(cx_, model_, parameters_, options_.policy, options_.record);
+  device_step_->begin();
   for (size_t i = 0; i < micro_batches.size(); ++i) {
     if (stop.stop_requested()) throw Interrupted("the step was stopped");
-    accumulate_gradients(cx_, micro_batches[i], per_token, dropout_seed(options_.seed, step, i), nullptr, &loss);
+    device_step_->add(micro_batches[i], 1, dropout_seed(options_.seed, step, i));
   }
-  gradient_square_sum(cx_, parameters_, squares);
-  optimizer_.step(cx_, learning_rate, 1, {.square_sum = &squares, .most = options_.max_grad_norm});
-  const Tensor here = sums.on(DeviceType::cpu);
-  result.loss = here.data<double>()[0] * per_token;
-  result.grad_norm = std::sqrt(here.data<double>()[1]);
+  gradient_square_sum(cx_, parameters_, device_step_->squares());
+  optimizer_.step(cx_, learning_rate, per_token, {.square_sum = &device_step_->squares(), .most = options_.max_grad_norm});
+  const std::vector<double> sums = device_step_->sums();
+  result.loss = sums[0] * per_token;
+  result.grad_norm = std::sqrt(sums[1]) * per_token;
   result.finite = std::isfinite(result.grad_norm);
   if (!result.finite) optimizer_.take_step_back();
 }
@@ -138,6 +139,7 @@ std::pair<double, int64_t> Trainer::evaluate(const TokenBatch& batch, std::stop_
   const Targets targets = target_rows(batch);
   if (targets.count() == 0) return {0, 0};
   const StopScope stoppable(cx_.pool(), std::move(stop));
+  const LifetimeScope scope(cx_.device(), Lifetime::step);
   Tape tape(cx_, false);
   Var hidden = model_.forward(tape, batch, {});
   Tensor value = hidden->value;

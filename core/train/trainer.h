@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/models/model.h"
+#include "core/train/device_step.h"
 #include "core/train/thread_groups.h"
 #include "core/optim/optimizer.h"
 
@@ -15,6 +16,7 @@ struct TrainerOptions {
   double max_grad_norm = 1;  // 0: no clipping
   CheckpointPolicy policy = CheckpointPolicy::none;
   uint64_t seed = 42;
+  bool record = true;  // on a device: see device_step.h
 };
 struct StepResult {
   double loss = 0;       // nats per target token
@@ -33,13 +35,14 @@ class Trainer {
   /// forward or backward pass, when `stop` is set; the parameters are then unchanged. A step without any target token changes nothing either
   /// (target_tokens = 0, loss 0).
   StepResult train_step(const std::vector<TokenBatch>& micro_batches, double learning_rate, int64_t step, std::stop_token stop);
+  /// Passes that a device was given as a whole (device_step.h).
+  int64_t repeated_passes() const { return device_step_ ? device_step_->repeated() : 0; }
   /// Sum of losses and number of targets without gradients. Throws Interrupted like train_step().
   std::pair<double, int64_t> evaluate(const TokenBatch& batch, std::stop_token stop = {});
 
  private:
-  /// Forward and backward of one micro-batch; returns its summed loss, without gradients when that is not finite. With `total`
-  /// (see head_loss) nothing is waited for: 0 is returned.
-  double accumulate_gradients(Context& cx, const TokenBatch& batch, double gradient_scale, uint64_t dropout_seed, GradientStore* store, Tensor* total = nullptr);
+  /// Forward and backward of one micro-batch; returns its summed loss, without gradients when that is not finite.
+  double accumulate_gradients(Context& cx, const TokenBatch& batch, double gradient_scale, uint64_t dropout_seed, GradientStore* store);
   /// All micro-batches of a step; the sum of their losses, not finite as soon as one is not.
   double run_alone(const std::vector<TokenBatch>& micro_batches, double gradient_scale, int64_t step, const std::stop_token& stop);
   void step_on_device(const std::vector<TokenBatch>& micro_batches, double per_token, double learning_rate, int64_t step, const std::stop_token& stop, StepResult& result);
@@ -51,6 +54,7 @@ class Trainer {
   Optimizer& optimizer_;
   TrainerOptions options_;
   ThreadGroups groups_;
+  std::unique_ptr<DeviceStep> device_step_;
 };
 
 }  // namespace lorikeet

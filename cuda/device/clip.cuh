@@ -14,7 +14,7 @@ struct Clip {
     if (!square_sum) return true;
     const double sum = *square_sum;
     if (!(sum <= 1.7e308)) return false;  // infinite, or no number
-    if (most > 0) scale *= fmin(1.0, most / (sqrt(sum) + kClipEps));
+    if (most > 0) scale *= fmin(1.0, most / (sqrt(sum) * scale + kClipEps));
     return true;
   }
 };

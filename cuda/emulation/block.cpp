@@ -15,6 +15,7 @@
 
 #include "cuda/emulation/device_space.h"
 #include "cuda/emulation/fiber.h"
+#include "cuda/emulation/recording.h"
 #include "cuda/emulation/shared_shadow.h"
 
 namespace lorikeet::cuda::emulation {
@@ -214,6 +215,7 @@ void fail(const std::string& what) {
 void run_grid(const Launch& launch, const std::function<void()>& body) {
   const uint64_t count = uint64_t{launch.block.x} * launch.block.y * launch.block.z;
   check(launch, count);
+  if (recorded([launch, body] { run_grid(launch, body); })) return;
   ++launched;
   const DeviceAccess access;
   Block b;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <mutex>
 
@@ -12,6 +13,7 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "cuda/emulation/block.h"
+#include "cuda/emulation/recording.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -22,6 +24,7 @@ namespace {
 
 constexpr size_t kAlign = 256, kGuard = 256;
 constexpr size_t kRange = size_t{1} << 34;  // addresses only
+constexpr size_t kSteps = kRange / 2;       // from here on what steps take
 constexpr size_t kDefaultBytes = size_t{256} << 20;
 constexpr unsigned char kGuardByte = 0xFF;  // NaN in every float type
 
@@ -32,7 +35,7 @@ struct Space {
   std::mutex mutex;
   char* base;
   std::map<size_t, size_t> blocks;  // offset of the bytes given out -> how many
-  uint64_t in_use = 0;
+  uint64_t in_use = 0, peak = 0;
   size_t most = kDefaultBytes;
   int open = 0;
   bool lost = false;
@@ -42,9 +45,10 @@ struct Space {
     if (range == MAP_FAILED) throw OutOfMemoryError("no address range for the emulated device could be reserved", kRange, 0);
     base = static_cast<char*>(range);
   }
-  size_t place(size_t bytes) const {
-    size_t at = kGuard;
+  size_t place(size_t bytes, Lifetime lifetime) const {
+    size_t at = (lifetime == Lifetime::step ? kSteps : 0) + kGuard;
     for (const auto& [offset, size] : blocks) {
+      if (offset < at) continue;
       if (at + bytes + kGuard <= offset) return at;
       at = offset + rounded(size) + kGuard;
     }
@@ -56,11 +60,36 @@ Space& space() {
   return *s;
 }
 
+void note_peak() { space().peak = std::max(space().peak, space().in_use); }
+
 void poison([[maybe_unused]] const void* at, [[maybe_unused]] size_t bytes, [[maybe_unused]] bool on) {
 #if defined(__SANITIZE_ADDRESS__)
   if (on) __asan_poison_memory_region(at, bytes);
   else __asan_unpoison_memory_region(at, bytes);
 #endif
+}
+
+void take_at(Space& s, size_t at, size_t bytes) {
+  s.blocks.emplace(at, bytes);
+  s.in_use += bytes;
+  char* p = s.base + at;
+  poison(p - kGuard, rounded(bytes) + 2 * kGuard, false);
+  std::memset(p - kGuard, kGuardByte, rounded(bytes) + 2 * kGuard);
+  poison(p - kGuard, kGuard, true);
+  poison(p + bytes, rounded(bytes) - bytes + kGuard, true);
+}
+
+/// For recorded work that runs again: the same bytes once more.
+void take_again(size_t at, size_t bytes) {
+  Space& s = space();
+  const DeviceAccess access;
+  const std::lock_guard lock(s.mutex);
+  const auto next = s.blocks.lower_bound(at);
+  const bool free_behind = next == s.blocks.end() || at + rounded(bytes) + kGuard <= next->first;
+  const bool free_before = next == s.blocks.begin() || std::prev(next)->first + rounded(std::prev(next)->second) + kGuard <= at;
+  if (!free_behind || !free_before) throw EmulationError(fmt::format("recorded work uses {} bytes of step memory that something else has by now", bytes));
+  take_at(s, at, bytes);
+  note_peak();
 }
 
 void give_back(size_t offset) {
@@ -87,27 +116,30 @@ DeviceAccess::~DeviceAccess() {
 }
 
 std::shared_ptr<void> allocate_device(size_t bytes) {
+  if (recording() && lifetime() == Lifetime::lasting) throw UnsupportedError("a recorded step asks for memory that lasts");
   Space& s = space();
   const DeviceAccess access;
   const std::lock_guard lock(s.mutex);
   if (s.in_use + bytes > s.most || bytes > s.most)
     throw OutOfMemoryError(fmt::format("the GPU has too little free memory: {} asked, {} of {} free (emulated)", human_bytes(bytes), human_bytes(s.most - std::min<uint64_t>(s.most, s.in_use)), human_bytes(s.most)),
                            bytes, s.most - std::min<uint64_t>(s.most, s.in_use));
-  const size_t at = s.place(std::max<size_t>(bytes, 1));
-  if (at + bytes + 2 * kGuard > kRange) throw OutOfMemoryError("the emulated device has no addresses left", bytes, 0);
-  s.blocks.emplace(at, bytes);
-  s.in_use += bytes;
-  char* p = s.base + at;
-  poison(p - kGuard, rounded(bytes) + 2 * kGuard, false);
-  std::memset(p - kGuard, kGuardByte, rounded(bytes) + 2 * kGuard);
-  poison(p - kGuard, kGuard, true);
-  poison(p + bytes, rounded(bytes) - bytes + kGuard, true);
-  return {p, [at](void*) { give_back(at); }};
+  const size_t at = s.place(std::max<size_t>(bytes, 1), lifetime());
+  if (at + bytes + 2 * kGuard > (lifetime() == Lifetime::step ? kRange : kSteps)) throw OutOfMemoryError("the emulated device has no addresses left", bytes, 0);
+  take_at(s, at, bytes);
+  note_peak();
+  if (lifetime() == Lifetime::lasting) return {s.base + at, [at](void*) { give_back(at); }};
+  recorded([at, bytes] { take_again(at, bytes); });
+  return {s.base + at, [at](void*) {
+            recorded([at] { give_back(at); });
+            give_back(at);
+          }};
 }
 
 void set_device_bytes(size_t bytes) { space().most = bytes ? bytes : kDefaultBytes; }
 void set_lost(bool lost) { space().lost = lost; }
 uint64_t device_bytes_in_use() { return space().in_use; }
+uint64_t device_bytes_peak() { return space().peak; }
+void reset_device_peak() { space().peak = space().in_use; }
 uint64_t device_bytes() { return space().most; }
 
 void check_guards([[maybe_unused]] const std::string& who) {

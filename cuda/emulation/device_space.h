@@ -14,6 +14,8 @@ std::shared_ptr<void> allocate_device(size_t bytes);
 /// How much memory the emulated card has; 256 MiB unless set. 0 sets that again.
 void set_device_bytes(size_t bytes);
 uint64_t device_bytes_in_use();
+uint64_t device_bytes_peak();  // the most in use since reset_device_peak()
+void reset_device_peak();
 uint64_t device_bytes();
 
 /// From now on all work on the device fails with DeviceLostError, as it does on a card after a sticky error.

@@ -6,6 +6,7 @@
 #include "cuda/backend.h"
 #include "cuda/device/number.cuh"
 #include "cuda/emulation/device_space.h"
+#include "cuda/emulation/recording.h"
 #include "cuda/runtime/device.h"
 #include "cuda/runtime/matmul.h"
 #include "cuda/runtime/memory.h"
@@ -31,29 +32,34 @@ namespace {
 
 using emulation::allocate_device;
 using emulation::DeviceAccess;
+using emulation::recorded;
 
-uint64_t peak = 0;
-
-std::shared_ptr<void> allocate(size_t bytes) {
-  auto memory = allocate_device(bytes);
-  peak = std::max(peak, emulation::device_bytes_in_use());
-  return memory;
-}
-void copy(void* to, const void* from, size_t bytes) {
+void copy_now(void* to, const void* from, size_t bytes) {
   const DeviceAccess access;
   std::memcpy(to, from, bytes);
 }
+void copy(void* to, const void* from, size_t bytes) {
+  if (!recorded([=] { copy_now(to, from, bytes); })) copy_now(to, from, bytes);
+}
+void from_host(void* device, const void* host, size_t bytes) {
+  emulation::not_while_recording("a copy from the host");
+  copy_now(device, host, bytes);
+}
+void to_host(void* host, const void* device, size_t bytes) {
+  emulation::not_while_recording("a copy to the host");
+  copy_now(host, device, bytes);
+}
 void zero(void* data, size_t bytes) {
+  if (recorded([=] { zero(data, bytes); })) return;
   const DeviceAccess access;
   std::memset(data, 0, bytes);
 }
 
 DeviceStatistics statistics() {
   const uint64_t used = emulation::device_bytes_in_use();
-  return {used, peak, used};
+  return {used, emulation::device_bytes_peak(), used};
 }
 uint64_t free_bytes() { return emulation::device_bytes() - std::min(emulation::device_bytes(), emulation::device_bytes_in_use()); }
-void reset_peak() { peak = emulation::device_bytes_in_use(); }
 void nothing() {}
 std::string name() { return "emulated"; }
 bool fast_bf16() { return compute_capability() >= 80; }
@@ -67,7 +73,7 @@ class Away final : public AwayBytes {
     if (data_.empty()) data_.assign(source_, source_ + bytes_);
   }
   void bring_back(void* device) override { to_ = device; }
-  void brought() override { copy(to_, data_.data(), bytes_); }
+  void brought() override { copy_now(to_, data_.data(), bytes_); }
 
  private:
   const char* source_;
@@ -75,7 +81,10 @@ class Away final : public AwayBytes {
   std::vector<char> data_;
   void* to_ = nullptr;
 };
-std::unique_ptr<AwayBytes> send_away(const void* device, size_t bytes) { return std::make_unique<Away>(device, bytes); }
+std::unique_ptr<AwayBytes> send_away(const void* device, size_t bytes) {
+  emulation::not_while_recording("a copy to the host");
+  return std::make_unique<Away>(device, bytes);
+}
 
 double number(const void* data, DType type, int64_t at) {
   return type == DType::f32 ? static_cast<const float*>(data)[at] : f32(static_cast<const Bf16*>(data)[at]);
@@ -95,13 +104,15 @@ std::vector<double> operand(const void* data, DType type, int64_t stride, bool t
 }  // namespace
 
 const DeviceMemory& memory_functions() {
-  static constexpr DeviceMemory functions{&allocate, &copy, &copy, &copy, &zero, &statistics, &reset_peak, &free_bytes, &nothing, &name, &fast_bf16, &send_away};
+  static constexpr DeviceMemory functions{&allocate_device, &from_host, &to_host, &copy, &zero, &statistics, &emulation::reset_device_peak, &free_bytes, &nothing, &name, &fast_bf16, &send_away,
+                                          &emulation::set_lifetime, &emulation::record};
   return functions;
 }
 
 int compute_capability() { return 80; }
 
 void matmul(const MatmulArgs& a) {
+  if (recorded([a] { matmul(a); })) return;
   const DeviceAccess access;
   const std::vector<double> left = operand(a.a, a.type, a.a_stride, a.a_turned, a.m, a.k), right = operand(a.b, a.type, a.b_stride, a.b_turned, a.k, a.n);
   std::vector<double> sums(static_cast<size_t>(a.n));

@@ -9,7 +9,7 @@ namespace lorikeet::cuda {
 bool can_decode(int ggml_type);
 /// Rows [row, row + count) to `out` (`type` bf16 or f32), `out_stride` numbers between rows. Fastest without gaps.
 void decode_weight(const DeviceWeight& w, int64_t row, int64_t count, DType type, void* out, int64_t out_stride);
-/// Rows ids[0..count), which lie on the device: each in [0, rows of w).
+/// Rows ids[0..count), which lie on the device: each in [0, rows of w); what stands for -1 is of no use.
 void decode_gathered(const DeviceWeight& w, const int32_t* ids, int64_t count, DType type, void* out, int64_t out_stride);
 
 /// Which rows a kernel decodes; made by the two above. Row r starts at element ids[r] * columns, or first + r * columns.

@@ -53,7 +53,7 @@ __global__ void __launch_bounds__(kDecodeThreads) decode_rows_kernel(Source sour
   using Codes = decltype(reader.load(0));
   constexpr int64_t kStretch = kDecodeThreads * kDecodeUnits;
   for (int64_t r = blockIdx.y; r < range.rows; r += gridDim.y) {
-    const int64_t start = range.ids ? range.ids[r] * range.columns : range.first + r * range.columns;
+    const int64_t start = range.ids ? (range.ids[r] < 0 ? 0 : range.ids[r]) * range.columns : range.first + r * range.columns;
     const int64_t first_unit = start / kUnit, before = start % kUnit, units = (before + range.width + kUnit - 1) / kUnit;
     Out* row = out + r * out_stride;
     for (int64_t stretch = blockIdx.x * kStretch; stretch < units; stretch += gridDim.x * kStretch) {

@@ -33,12 +33,12 @@ __global__ void add_scaled_kernel(const T* x, int64_t x_stride, T scale, T* y, i
   });
 }
 
-/// y[to[r]] = x[from[r]]; without a list of numbers the row is r itself. W is a word of 2 to 16 bytes, strides count words.
+/// y[to[r]] = x[from[r]]; without a list of numbers the row is r itself, and -1 is no row: zeros come from it. W is a word of 2 to 16 bytes, strides count words.
 template <class W>
 __global__ void move_rows_kernel(const W* x, int64_t x_stride, const int32_t* from, W* y, int64_t y_stride, const int32_t* to, int64_t rows, int64_t width) {
   each_pack<1>(rows, width, [&](int64_t row, int64_t column, auto) {
     const int64_t source = from ? from[row] : row, target = to ? to[row] : row;
-    y[target * y_stride + column] = x[source * x_stride + column];
+    if (target >= 0) y[target * y_stride + column] = source >= 0 ? x[source * x_stride + column] : W{};
   });
 }
 template <class W>

@@ -100,16 +100,17 @@ __global__ void __launch_bounds__(kThreads) loss_kernel(float* logits, int64_t s
   for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
     float* z = logits + row * stride;
     const int64_t target = targets[row];
-    const double at_target = static_cast<double>(z[target]);
+    const double at_target = target >= 0 ? static_cast<double>(z[target]) : 0.0;
     const RowSum all = sum_row(z, width, maxima, sums);  // ends with a barrier: all threads have the target's logit
-    const double loss = static_cast<double>(all.top) + log(all.sum) - at_target;
+    const double loss = target >= 0 ? static_cast<double>(all.top) + log(all.sum) - at_target : 0.0;
     if (threadIdx.x == 0) {
       losses[row] = loss;
       if (kept) kept[row] = static_cast<float>(loss);
     }
     if (!factors) continue;
     const double others = write_weights<W>(z, width, target, all.top, sums);
-    if (threadIdx.x == 0) factors[row] = {static_cast<float>(scale / all.sum), static_cast<float>(-scale * others / all.sum)};
+    const double weight = target >= 0 ? scale / all.sum : 0.0;
+    if (threadIdx.x == 0) factors[row] = {static_cast<float>(weight), static_cast<float>(-weight * others)};
   }
 }
 SharedSize loss_shared() { return SharedSize().take<float>(kThreads / kWarpThreads).take<double>(kThreads / kWarpThreads); }

@@ -12,6 +12,7 @@
 #include "core/base/system.h"
 #include "core/base/text.h"
 #include "cuda/runtime/check.h"
+#include "cuda/runtime/recorded.h"
 #include "cuda/runtime/stream.h"
 
 namespace lorikeet::cuda {
@@ -113,6 +114,9 @@ class Away final : public AwayBytes {
 
 }  // namespace
 
-std::unique_ptr<AwayBytes> send_away(const void* device, size_t bytes) { return std::make_unique<Away>(device, bytes); }
+std::unique_ptr<AwayBytes> send_away(const void* device, size_t bytes) {
+  not_while_recording("a copy to the host");
+  return std::make_unique<Away>(device, bytes);
+}
 
 }  // namespace lorikeet::cuda

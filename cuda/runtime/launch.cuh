@@ -32,7 +32,7 @@ void launch(const char* name, void (*kernel)(Parameters...), Grid grid, int thre
   check_launch(name);
 #else
   emulation::run_grid({name, {static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y), static_cast<unsigned>(grid.z)}, {static_cast<unsigned>(threads), 1, 1}, shared_bytes},
-                      [&] { kernel(static_cast<Parameters>(arguments)...); });
+                      [=] { kernel(static_cast<Parameters>(arguments)...); });
 #endif
 }
 

@@ -1,10 +1,12 @@
 // Device memory: chunks of the device, cut by RangeAllocator. A chunk is taken when no hole fits and stays until
-// the device has no more and it is empty, so that a training step asks the driver for nothing after the first.
+// the device has no more and it is empty, so that a training step asks the driver for nothing after the first. What lasts
+// and what steps take have chunks of their own; those of steps stay as long as there are recorded steps, which write there.
 #include "cuda/runtime/memory.h"
 
 #include <algorithm>
 #include <cstring>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "cuda/runtime/away.h"
@@ -12,6 +14,7 @@
 #include "cuda/runtime/device.h"
 #include "cuda/runtime/device_buffer.h"
 #include "cuda/runtime/range_allocator.h"
+#include "cuda/runtime/recorded.h"
 #include "cuda/runtime/stream.h"
 
 namespace lorikeet::cuda {
@@ -19,10 +22,13 @@ namespace {
 
 constexpr size_t kChunk = size_t{256} << 20;  // smallest piece asked of the device
 
+thread_local Lifetime lifetime = Lifetime::lasting;
+
 struct Chunk {
   DeviceBuffer memory;
   RangeAllocator ranges;
-  explicit Chunk(size_t bytes) : memory(bytes), ranges(bytes) {}
+  Lifetime lifetime;
+  Chunk(size_t bytes, Lifetime l) : memory(bytes), ranges(bytes), lifetime(l) {}
   char* base() const { return static_cast<char*>(memory.data()); }
 };
 
@@ -37,10 +43,13 @@ class Arena {
     auto [chunk, offset] = place(bytes);
     const size_t size = RangeAllocator::rounded(bytes);
     statistics_.live_bytes += size;
-    statistics_.peak_bytes = std::max(statistics_.peak_bytes, statistics_.live_bytes);
+    note_peak(0);
+    recorded_most_ = std::max(recorded_most_, statistics_.live_bytes);
     return {chunk->base() + offset, [this, chunk = chunk, offset = offset, size](void*) { free(chunk, offset, size); }};
   }
-  DeviceStatistics statistics() {
+  Lifetime set_lifetime(Lifetime l) { return std::exchange(lifetime, l); }
+
+DeviceStatistics statistics() {
     const std::lock_guard lock(mutex_);
     return statistics_;
   }
@@ -48,15 +57,33 @@ class Arena {
     const std::lock_guard lock(mutex_);
     statistics_.peak_bytes = statistics_.live_bytes;
   }
+  void begin_recording() {
+    const std::lock_guard lock(mutex_);
+    recorded_from_ = recorded_most_ = statistics_.live_bytes;
+  }
+  uint64_t end_recording() {
+    const std::lock_guard lock(mutex_);
+    return recorded_most_ - recorded_from_;
+  }
+  void hold_steps(int more) {
+    const std::lock_guard lock(mutex_);
+    recorded_steps_ += more;
+  }
+  void step_repeated(uint64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    note_peak(bytes);
+  }
 
  private:
+  void note_peak(uint64_t more) { statistics_.peak_bytes = std::max(statistics_.peak_bytes, statistics_.live_bytes + more); }
   struct Place {
     Chunk* chunk;
     size_t offset;
   };
   Place place(size_t bytes) {
     for (const auto& chunk : chunks_)
-      if (const auto offset = chunk->ranges.take(bytes)) return {chunk.get(), *offset};
+      if (chunk->lifetime == lifetime)
+        if (const auto offset = chunk->ranges.take(bytes)) return {chunk.get(), *offset};
     Chunk* chunk = grow(RangeAllocator::rounded(bytes));
     return {chunk, *chunk->ranges.take(bytes)};
   }
@@ -70,13 +97,13 @@ class Arena {
     return add(size);
   }
   Chunk* add(size_t size) {
-    chunks_.push_back(std::make_unique<Chunk>(size));
+    chunks_.push_back(std::make_unique<Chunk>(size, lifetime));
     statistics_.reserved_bytes += size;
     return chunks_.back().get();
   }
   void drop_empty() {
     std::erase_if(chunks_, [&](const std::unique_ptr<Chunk>& c) {
-      if (!c->ranges.empty()) return false;
+      if (!c->ranges.empty() || (c->lifetime == Lifetime::step && recorded_steps_ > 0)) return false;
       statistics_.reserved_bytes -= c->memory.bytes();
       return true;
     });
@@ -90,13 +117,21 @@ class Arena {
   std::mutex mutex_;
   std::vector<std::unique_ptr<Chunk>> chunks_;
   DeviceStatistics statistics_;
+  int recorded_steps_ = 0;
+  uint64_t recorded_from_ = 0, recorded_most_ = 0;  // live bytes at the begin of a recording, and the most since
 };
 
 cudaStream_t stream() { return static_cast<cudaStream_t>(job_stream()); }
 
 std::shared_ptr<void> allocate(size_t bytes) { return Arena::instance().allocate(bytes); }
-void from_host(void* device, const void* host, size_t bytes) { device_from_host(device, host, bytes, job_stream()); }
-void to_host(void* host, const void* device, size_t bytes) { host_from_device(host, device, bytes, job_stream()); }
+void from_host(void* device, const void* host, size_t bytes) {
+  not_while_recording("a copy from the host");
+  device_from_host(device, host, bytes, job_stream());
+}
+void to_host(void* host, const void* device, size_t bytes) {
+  not_while_recording("a copy to the host");
+  host_from_device(host, device, bytes, job_stream());
+}
 void copy(void* to, const void* from, size_t bytes) { LORIKEET_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream())); }
 void zero(void* data, size_t bytes) { LORIKEET_CUDA(cudaMemsetAsync(data, 0, bytes, stream())); }
 
@@ -120,8 +155,13 @@ std::string name() {
 }  // namespace
 
 const DeviceMemory& memory_functions() {
-  static constexpr DeviceMemory functions{&allocate, &from_host, &to_host, &copy, &zero, &statistics, &reset_peak, &free_bytes, &synchronize, &name, &fast_bf16, &send_away};
+  static constexpr DeviceMemory functions{&allocate, &from_host, &to_host, &copy, &zero, &statistics, &reset_peak, &free_bytes, &synchronize, &name, &fast_bf16, &send_away, &set_lifetime, &record};
   return functions;
 }
+
+void begin_recorded_memory() { Arena::instance().begin_recording(); }
+uint64_t end_recorded_memory() { return Arena::instance().end_recording(); }
+void hold_step_memory(int more) { Arena::instance().hold_steps(more); }
+void step_memory_used_again(uint64_t bytes) { Arena::instance().step_repeated(bytes); }
 
 }  // namespace lorikeet::cuda

@@ -1,6 +1,7 @@
 // The emulation runs kernels as a card does and finds planted faults of each kind.
 #include <array>
 
+#include "core/tensor/device_memory.h"
 #include "cuda/backend.h"
 #include "cuda/device/reduce.cuh"
 #include "cuda/emulation/block.h"
@@ -216,6 +217,41 @@ class EmulationTest : public QObject {
     VERIFY_THROWS((launch("k", &race_in_memory, {1}, 1025, 0, out.data<float>()), 0), EmulationError, "1 to 1024 are possible");
     VERIFY_THROWS((launch("k", &race_in_memory, {1, 70000}, 32, 0, out.data<float>()), 0), EmulationError, "too large");
     VERIFY_THROWS((launch("k", &race_in_memory, {1}, 32, 300 << 10, out.data<float>()), 0), EmulationError, "no card has them");
+  }
+
+  void recordedWorkIsDoneWhenItRuns() {
+    Tensor out = gpu({kThreads});
+    const DeviceMemory& memory = device_memory(DeviceType::cuda);
+    const auto work = memory.record([&] {
+      const LifetimeScope step(DeviceType::cuda, Lifetime::step);
+      Tensor in = Tensor::zeros({kThreads}, DType::f32, DeviceType::cuda);
+      launch("turn_around", &turn_around, {1}, kThreads, one_tile(), in.data<float>(), out.data<float>(), true);
+    });
+    QVERIFY(std::isnan(out.to_vector<float>()[0]));
+    for (int i = 0; i < 2; ++i) {
+      out.fill(1);
+      work->run();
+      QCOMPARE(out.to_vector<float>()[5], 0.0f);
+    }
+  }
+
+  void recordedWorkWhoseMemorySomethingElseHas() {
+    const DeviceMemory& memory = device_memory(DeviceType::cuda);
+    const LifetimeScope step(DeviceType::cuda, Lifetime::step);
+    const auto work = memory.record([&] { Tensor::zeros({kThreads}, DType::f32, DeviceType::cuda); });
+    work->run();
+    const Tensor other = gpu({4});
+    VERIFY_THROWS((work->run(), 0), EmulationError, "that something else has by now");
+  }
+
+  void whatCannotBeRecorded() {
+    const DeviceMemory& memory = device_memory(DeviceType::cuda);
+    Tensor out = gpu({kThreads});
+    VERIFY_THROWS(memory.record([&] { out.to_vector<float>(); }), UnsupportedError, "a copy to the host cannot be part");
+    VERIFY_THROWS(memory.record([&] { out.fill(1); }), UnsupportedError, "a copy from the host cannot be part");
+    VERIFY_THROWS(memory.record([&] { gpu({4}); }), UnsupportedError, "memory that lasts");
+    out.fill(2);  // and nothing is recorded any more
+    QCOMPARE(out.to_vector<float>()[0], 2.0f);
   }
 
   void memoryHasAnEnd() {

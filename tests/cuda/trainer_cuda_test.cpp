@@ -104,8 +104,8 @@ class TrainerCudaTest : public QObject {
     QTest::addColumn<double>("bound");
     QTest::newRow("nf4 f32") << "nf4" << false << 8 << "adamw" << 0.0 << 1e-4;
     QTest::newRow("int3 f32 with dropout") << "int3" << false << 8 << "adamw" << 0.1 << 1e-4;
-    QTest::newRow("nf4 bf16") << "nf4" << true << 8 << "adamw" << 0.0 << 5e-3;
-    QTest::newRow("nf4 bf16 by fragments") << "nf4" << true << 64 << "adamw" << 0.0 << 5e-3;
+    QTest::newRow("nf4 bf16") << "nf4" << true << 8 << "adamw" << 0.0 << 1e-2;
+    QTest::newRow("nf4 bf16 by fragments") << "nf4" << true << 64 << "adamw" << 0.0 << 1e-2;
     QTest::newRow("nf4 f32 8-bit moments") << "nf4" << false << 64 << "adamw8bit" << 0.0 << 1e-3;
     QTest::newRow("nf4 f32 paged") << "nf4" << false << 8 << "paged_adamw" << 0.0 << 1e-4;
   }
@@ -123,8 +123,64 @@ class TrainerCudaTest : public QObject {
     const std::vector<double> wanted = run(DeviceType::cpu), got = run(DeviceType::cuda);
     const double worst = largest_difference(got, wanted);
     qInfo("losses %g .. %g, largest difference %g", wanted.front(), wanted.back(), worst);
+    if (rounded) {  // two ways of rounding: as near to none as the CPU's
+      Run exact(DeviceType::cpu, config_of(head_dim), format.toStdString(), ComputeType::f32, CheckpointPolicy::mlp, optimizer.toLatin1().constData(), dropout);
+      const std::vector<double> unrounded = exact.losses(20);
+      const double here = largest_difference(wanted, unrounded), there = largest_difference(got, unrounded);
+      qInfo("from f32: the CPU's bf16 %g, the device's %g", here, there);
+      QVERIFY2(there < 1.5 * here, qPrintable(QString::number(there)));
+    }
     QVERIFY2(worst < bound, qPrintable(QString::number(worst)));
     QVERIFY(wanted.back() < wanted.front());
+  }
+
+  void aRecordedPassHasTheSameBits() {
+    Run r(DeviceType::cuda, config_of(8), "nf4", ComputeType::f32, CheckpointPolicy::none);
+    const TokenBatch batch = random_batch({17, 1, 30}, r.model->config().vocab_size, 50);
+    const StepResult first = r.trainer->train_step({batch}, 0, 0, {});
+    QCOMPARE(r.trainer->repeated_passes(), int64_t{0});
+    for (int64_t k = 1; k < 4; ++k) {
+      const StepResult again = r.trainer->train_step({batch}, 0, k, {});
+      QCOMPARE(again.loss, first.loss);
+      QCOMPARE(again.grad_norm, first.grad_norm);
+    }
+    QCOMPARE(r.trainer->repeated_passes(), int64_t{3});
+    // Other documents and targets of about that number meet the same recording; evaluation in between takes memory of steps.
+    const TokenBatch other = random_batch({9, 20, 18}, r.model->config().vocab_size, 77);
+    const auto before = r.trainer->evaluate(batch);
+    const StepResult got = r.trainer->train_step({other, batch}, 0, 4, {});
+    QCOMPARE(r.trainer->repeated_passes(), int64_t{5});
+    Run fresh(DeviceType::cuda, config_of(8), "nf4", ComputeType::f32, CheckpointPolicy::none);
+    const StepResult wanted = fresh.trainer->train_step({other, batch}, 0, 0, {});
+    QCOMPARE(got.loss, wanted.loss);
+    QCOMPARE(got.grad_norm, wanted.grad_norm);
+    QCOMPARE(r.trainer->evaluate(batch), before);
+  }
+
+  void recordedStepsLearnAsOthersDo() {
+    const auto run = [&](bool record) {
+      Run r(DeviceType::cuda, config_of(8), "nf4", ComputeType::f32, CheckpointPolicy::full);
+      r.trainer = std::make_unique<Trainer>(r.cx, *r.model, r.parameters, *r.optimizer, TrainerOptions{1, CheckpointPolicy::full, 7, record});
+      const std::vector<double> losses = r.losses(12);
+      const int64_t repeated = r.trainer->repeated_passes();
+      return std::pair(losses, repeated);
+    };
+    const auto [recorded, repeated] = run(true);
+    const auto [one_by_one, none] = run(false);
+    QCOMPARE(none, int64_t{0});
+    QVERIFY2(repeated > 15, qPrintable(QString::number(repeated)));
+    QVERIFY(largest_difference(recorded, one_by_one) < 1e-5);
+  }
+
+  void longerTextsMakeALargerTable() {  // of the rotary embedding, which recorded passes still read
+    Run r(DeviceType::cuda, config_of(8), "nf4", ComputeType::f32, CheckpointPolicy::none);
+    const TokenBatch batch = random_batch({40}, r.model->config().vocab_size, 5);
+    r.trainer->train_step({random_batch({200, 200}, r.model->config().vocab_size, 6)}, 0, 0, {});  // room for all indices
+    const double first = r.trainer->train_step({batch}, 0, 0, {}).loss;
+    QCOMPARE(r.trainer->train_step({batch}, 0, 1, {}).loss, first);
+    r.trainer->train_step({random_batch({300}, r.model->config().vocab_size, 6)}, 0, 2, {});
+    QCOMPARE(r.trainer->train_step({batch}, 0, 3, {}).loss, first);
+    QCOMPARE(r.trainer->repeated_passes(), int64_t{2});
   }
 
   void policiesAndRunsGiveTheSameBits() {

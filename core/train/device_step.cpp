@@ -1,0 +1,139 @@
+#include "core/train/device_step.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/nn/head_loss.h"
+
+namespace lorikeet {
+namespace {
+
+// Below it a layer takes a fast card less time than starting its kernels one by one takes the host.
+constexpr double kLayerFlops = 1e11;
+constexpr size_t kMostRecorded = 32;
+constexpr int64_t kGradientAlign = 64, kIndexAlign = 4;  // elements; 256 and 16 bytes
+
+int64_t rounded_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
+/// One of at most `parts` sizes between a power of two and the next.
+int64_t common_size(int64_t n, int64_t parts, int64_t least) {
+  const auto power = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(std::max<int64_t>(1, n))));
+  return rounded_up(n, std::max(least, power / parts));
+}
+
+/// Adds its numbers to those that are sent together; returns where they begin.
+int64_t append(std::vector<int32_t>& all, const std::vector<int32_t>& values, int64_t count, int32_t fill) {
+  const auto at = static_cast<int64_t>(all.size());
+  all.insert(all.end(), values.begin(), values.end());
+  all.resize(static_cast<size_t>(at + rounded_up(count, kIndexAlign)), fill);
+  return at;
+}
+
+}  // namespace
+
+DeviceStep::DeviceStep(Context& cx, Model& model, const std::vector<NamedParameter>& parameters, CheckpointPolicy policy, bool record)
+    : cx_(cx), model_(model), parameters_(parameters), policy_(policy), record_(record && policy != CheckpointPolicy::offload) {
+  for (const Linear* l : model.linears()) {
+    layer_weights_ += static_cast<double>(l->out_features() * l->in_features()) / static_cast<double>(std::max<int64_t>(1, model.config().layers));
+    if (l->adapter() && l->adapter()->dropout > 0) record_ = false;  // its seed is an argument of the kernels
+  }
+  int64_t elements = 0;
+  for (const NamedParameter& p : parameters_) elements += rounded_up(p.var->value.size(), kGradientAlign);
+  gradients_ = cx.empty({elements});
+  sums_ = Tensor::zeros({2}, DType::f64, cx.device());
+  loss_ = sums_.slice(0, 1);
+  squares_ = sums_.slice(1, 2);
+}
+
+void DeviceStep::begin() {
+  device_memory(cx_.device()).zero(gradients_.raw(), gradients_.bytes());
+  device_memory(cx_.device()).zero(sums_.raw(), sums_.bytes());
+  int64_t at = 0;
+  for (const NamedParameter& p : parameters_) {
+    p.var->grad = gradients_.slice(at, at + p.var->value.size()).reshaped(p.var->value.shape());
+    p.var->grad_shared = false;
+    at += rounded_up(p.var->value.size(), kGradientAlign);
+  }
+}
+
+void DeviceStep::end() {
+  for (const NamedParameter& p : parameters_) p.var->grad = Tensor();
+}
+
+std::vector<double> DeviceStep::sums() const {
+  const Tensor here = sums_.on(DeviceType::cpu);
+  return {here.data<double>()[0], here.data<double>()[1]};
+}
+
+bool DeviceStep::launch_bound(int64_t tokens) const { return 4 * layer_weights_ * static_cast<double>(tokens) < kLayerFlops; }
+
+void DeviceStep::add(const TokenBatch& batch, double loss_scale, uint64_t dropout_seed) {
+  const Targets targets = target_rows(batch);
+  if (targets.count() == 0) return;  // nothing to learn from: its forward pass would change nothing
+  check_batch(batch, model_.config().vocab_size);
+  check_targets(targets, batch.tokens(), model_.head().rows());
+  const bool whole = record_ && launch_bound(batch.tokens());
+  TokenBatch filled = batch;
+  if (whole) filled = filled_up(batch, common_size(batch.tokens(), 32, 16), static_cast<int64_t>(std::bit_ceil(batch.document_starts.size())));
+  Pass pass = sent(std::move(filled), targets, whole ? common_size(targets.count(), 8, 16) : targets.count());
+  pass.loss_scale = loss_scale;
+  pass.dropout_seed = dropout_seed;
+  if (!whole) return run(pass);
+  const TokenBatch& b = pass.batch;
+  run_recorded({b.tokens(), static_cast<int64_t>(b.document_starts.size()), pass.targets.rows.size(), *std::max_element(b.positions.begin(), b.positions.end()) / 256, loss_scale}, pass);
+}
+
+/// All the indices of a pass by one copy, each at a place that depends on the pass's shape alone.
+DeviceStep::Pass DeviceStep::sent(TokenBatch batch, const Targets& targets, int64_t places) {
+  std::vector<int32_t> all;
+  const int64_t tokens = batch.tokens(), starts = static_cast<int64_t>(batch.document_starts.size());
+  const int64_t at[] = {append(all, batch.ids, tokens, 0), append(all, batch.positions, tokens, 0), append(all, batch.document_starts, starts, 0), append(all, targets.rows, places, -1),
+                        append(all, targets.targets, places, -1)};
+  const auto size = static_cast<int64_t>(all.size());
+  if (!indices_.defined() || indices_.size() < size) {
+    recorded_.clear();  // they look for their indices where these lay
+    indices_ = cx_.empty({2 * size}, DType::i32);
+  }
+  indices_.slice(0, size).copy_from(Tensor::borrow(all.data(), {size}, DType::i32, nullptr));
+  const auto part = [&](int i, int64_t count) { return indices_.slice(at[i], at[i] + count); };
+  return {std::move(batch), {part(0, tokens), part(1, tokens), part(2, starts)}, {part(3, places), part(4, places)}, 1, 0};
+}
+
+void DeviceStep::run(const Pass& pass) {
+  const LifetimeScope scope(cx_.device(), Lifetime::step);
+  Tape tape(cx_, true);
+  Var hidden = model_.forward(tape, pass.batch, {.policy = policy_, .training = true, .dropout_seed = pass.dropout_seed, .there = &pass.there});
+  Tensor value = hidden->value;
+  Tape::forget(hidden);
+  tape.backward(hidden, head_gradient(cx_, model_.head(), std::move(value), pass.targets, pass.loss_scale, loss_));
+}
+
+void DeviceStep::run_recorded(const PassShape& shape, const Pass& pass) {
+  const auto at = recorded_.find(shape);
+  if (at == recorded_.end()) {  // its first pass asks for scratch and chooses how to multiply
+    run(pass);
+    if (recorded_.size() >= kMostRecorded) drop_oldest();
+    recorded_[shape].last_use = ++uses_;
+    return;
+  }
+  Recorded& r = at->second;
+  r.last_use = ++uses_;
+  if (!r.work) try {
+      r.work = device_memory(cx_.device()).record([&] { run(pass); });
+      r.scratch = cx_.hold_scratch();
+    } catch (const UnsupportedError& e) {
+      log_warning(std::string("steps are given to the device kernel by kernel: ") + e.what());
+      record_ = false;
+      return run(pass);
+    }
+  r.work->run();
+  ++repeated_;
+}
+
+void DeviceStep::drop_oldest() {
+  const auto oldest = std::min_element(recorded_.begin(), recorded_.end(), [](const auto& a, const auto& b) { return a.second.last_use < b.second.last_use; });
+  if (oldest != recorded_.end()) recorded_.erase(oldest);
+}
+
+}  // namespace lorikeet

@@ -1,0 +1,84 @@
+// Recorded steps by stream capture. Capture is relaxed, so that the arena may ask for memory meanwhile; nothing may be waited
+// for. A graph is a few hundred bytes a kernel on the host and on the device.
+#include "cuda/runtime/recorded.h"
+
+#include <cuda_runtime_api.h>
+
+#include <string>
+
+#include "core/base/error.h"
+#include "cuda/runtime/check.h"
+#include "cuda/runtime/memory.h"
+#include "cuda/runtime/stream.h"
+
+namespace lorikeet::cuda {
+namespace {
+
+thread_local bool recording = false;
+
+cudaStream_t stream() { return static_cast<cudaStream_t>(job_stream()); }
+
+/// What the stream is given while one lives ends up in a graph.
+class Capture {
+ public:
+  Capture() {
+    LORIKEET_CUDA(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeRelaxed));
+    recording = true;
+  }
+  ~Capture() {
+    recording = false;
+    if (open_) cudaStreamEndCapture(stream(), &graph_);  // what failed meanwhile is reported by whoever failed
+    if (graph_) cudaGraphDestroy(graph_);
+  }
+  Capture(const Capture&) = delete;
+  Capture& operator=(const Capture&) = delete;
+  cudaGraph_t end() {
+    open_ = false;
+    LORIKEET_CUDA(cudaStreamEndCapture(stream(), &graph_));
+    return graph_;
+  }
+
+ private:
+  bool open_ = true;
+  cudaGraph_t graph_ = nullptr;
+};
+
+class Graph final : public RecordedWork {
+ public:
+  Graph(cudaGraph_t graph, uint64_t bytes) : bytes_(bytes) {
+    LORIKEET_CUDA(cudaGraphInstantiate(&run_, graph, 0));
+    LORIKEET_CUDA(cudaGraphUpload(run_, stream()));
+    hold_step_memory(1);
+  }
+  ~Graph() override {
+    hold_step_memory(-1);
+    cudaGraphExecDestroy(run_);  // waits for a run that goes on
+  }
+  void run() override {
+    step_memory_used_again(bytes_);
+    LORIKEET_CUDA(cudaGraphLaunch(run_, stream()));
+  }
+
+ private:
+  cudaGraphExec_t run_ = nullptr;
+  uint64_t bytes_;
+};
+
+}  // namespace
+
+std::unique_ptr<RecordedWork> record(const std::function<void()>& work) {
+  begin_recorded_memory();
+  try {
+    Capture capture;
+    work();
+    return std::make_unique<Graph>(capture.end(), end_recorded_memory());
+  } catch (const CudaError& e) {  // the device works on: it can be given the work kernel by kernel
+    throw UnsupportedError(e.what());
+  }
+}
+
+void not_while_recording(const char* what) {
+  if (recording) throw UnsupportedError(std::string(what) + " cannot be part of a recorded step");
+}
+
+}  // namespace lorikeet::cuda
