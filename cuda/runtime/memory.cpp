@@ -47,9 +47,7 @@ class Arena {
     recorded_most_ = std::max(recorded_most_, statistics_.live_bytes);
     return {chunk->base() + offset, [this, chunk = chunk, offset = offset, size](void*) { free(chunk, offset, size); }};
   }
-  Lifetime set_lifetime(Lifetime l) { return std::exchange(lifetime, l); }
-
-DeviceStatistics statistics() {
+  DeviceStatistics statistics() {
     const std::lock_guard lock(mutex_);
     return statistics_;
   }
@@ -135,6 +133,7 @@ void to_host(void* host, const void* device, size_t bytes) {
 void copy(void* to, const void* from, size_t bytes) { LORIKEET_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream())); }
 void zero(void* data, size_t bytes) { LORIKEET_CUDA(cudaMemsetAsync(data, 0, bytes, stream())); }
 
+Lifetime set_lifetime(Lifetime l) { return std::exchange(lifetime, l); }
 DeviceStatistics statistics() { return Arena::instance().statistics(); }
 uint64_t free_bytes() {
   size_t left = 0, total = 0;

@@ -18,27 +18,30 @@ thread_local bool recording = false;
 
 cudaStream_t stream() { return static_cast<cudaStream_t>(job_stream()); }
 
-/// What the stream is given while one lives ends up in a graph.
+/// What this thread gives to the device while one lives ends up in a graph.
 class Capture {
  public:
-  Capture() {
-    LORIKEET_CUDA(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeRelaxed));
+  Capture() : instead_(own_) {
+    LORIKEET_CUDA(cudaStreamBeginCapture(handle(), cudaStreamCaptureModeRelaxed));
     recording = true;
   }
   ~Capture() {
     recording = false;
-    if (open_) cudaStreamEndCapture(stream(), &graph_);  // what failed meanwhile is reported by whoever failed
+    if (open_) cudaStreamEndCapture(handle(), &graph_);  // what failed meanwhile is reported by whoever failed
     if (graph_) cudaGraphDestroy(graph_);
   }
   Capture(const Capture&) = delete;
   Capture& operator=(const Capture&) = delete;
   cudaGraph_t end() {
     open_ = false;
-    LORIKEET_CUDA(cudaStreamEndCapture(stream(), &graph_));
+    LORIKEET_CUDA(cudaStreamEndCapture(handle(), &graph_));
     return graph_;
   }
 
  private:
+  cudaStream_t handle() const { return static_cast<cudaStream_t>(own_.handle()); }
+  Stream own_;
+  StreamInstead instead_;
   bool open_ = true;
   cudaGraph_t graph_ = nullptr;
 };
@@ -47,7 +50,6 @@ class Graph final : public RecordedWork {
  public:
   Graph(cudaGraph_t graph, uint64_t bytes) : bytes_(bytes) {
     LORIKEET_CUDA(cudaGraphInstantiate(&run_, graph, 0));
-    LORIKEET_CUDA(cudaGraphUpload(run_, stream()));
     hold_step_memory(1);
   }
   ~Graph() override {

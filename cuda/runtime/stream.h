@@ -25,6 +25,16 @@ class Stream {
   void* handle_ = nullptr;  // cudaStream_t
 };
 
+/// While one lives, what this thread gives to job_stream() goes to another stream: recorded work, which other threads' work
+/// must not become a part of.
+class StreamInstead {
+ public:
+  explicit StreamInstead(const Stream& stream);
+  ~StreamInstead();
+  StreamInstead(const StreamInstead&) = delete;
+  StreamInstead& operator=(const StreamInstead&) = delete;
+};
+
 /// The stream (cudaStream_t) of kernels, products and copies, made at the first call. Because there is one, memory that is
 /// given back may be handed out again at once.
 void* job_stream();
