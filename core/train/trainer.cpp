@@ -41,7 +41,7 @@ class GradientScope {
 
 Trainer::Trainer(Context& cx, Model& model, std::vector<NamedParameter> parameters, Optimizer& optimizer,
                  TrainerOptions options)
-    : cx_(cx), model_(model), parameters_(std::move(parameters)), optimizer_(optimizer), options_(options) {}
+    : cx_(cx), model_(model), parameters_(std::move(parameters)), optimizer_(optimizer), options_(options), loss_scale_(options.scale_loss) {}
 
 void Trainer::use_groups(ThreadGroups groups) { groups_ = std::move(groups); }
 
@@ -66,19 +66,27 @@ double Trainer::run_alone(const std::vector<TokenBatch>& micro_batches, double g
   return loss_sum;
 }
 
-/// Loss and norm stay on the device until the update was given to it too: the host runs ahead, and waits once.
+/// A gradient that is too large for f16 is no fault of the batch: the pass is done again with a smaller scale.
 void Trainer::step_on_device(const std::vector<TokenBatch>& micro_batches, double per_token, double learning_rate, int64_t step, const std::stop_token& stop, StepResult& result) {
   if (!device_step_) device_step_ = std::make_unique<DeviceStep>(cx_, model_, parameters_, options_.policy, options_.record);
+  do try_on_device(micro_batches, per_token, learning_rate, step, stop, result);
+  while (!result.finite && std::isfinite(result.loss) && loss_scale_.lower());
+  if (result.finite) loss_scale_.good_step();
+}
+
+/// Loss and norm stay on the device until the update was given to it too: the host runs ahead, and waits once.
+void Trainer::try_on_device(const std::vector<TokenBatch>& micro_batches, double per_token, double learning_rate, int64_t step, const std::stop_token& stop, StepResult& result) {
   device_step_->begin();
   for (size_t i = 0; i < micro_batches.size(); ++i) {
     if (stop.stop_requested()) throw Interrupted("the step was stopped");
-    device_step_->add(micro_batches[i], 1, dropout_seed(options_.seed, step, i));
+    device_step_->add(micro_batches[i], loss_scale_.value(), dropout_seed(options_.seed, step, i));
   }
+  const double grad_scale = per_token / loss_scale_.value();
   gradient_square_sum(cx_, parameters_, device_step_->squares());
-  optimizer_.step(cx_, learning_rate, per_token, {.square_sum = &device_step_->squares(), .most = options_.max_grad_norm});
+  optimizer_.step(cx_, learning_rate, grad_scale, {.square_sum = &device_step_->squares(), .most = options_.max_grad_norm});
   const std::vector<double> sums = device_step_->sums();
   result.loss = sums[0] * per_token;
-  result.grad_norm = std::sqrt(sums[1]) * per_token;
+  result.grad_norm = std::sqrt(sums[1]) * grad_scale;
   result.finite = std::isfinite(result.grad_norm);
   if (!result.finite) optimizer_.take_step_back();
 }

@@ -7,6 +7,7 @@
 
 #include "core/models/model.h"
 #include "core/train/device_step.h"
+#include "core/train/loss_scale.h"
 #include "core/train/thread_groups.h"
 #include "core/optim/optimizer.h"
 
@@ -16,7 +17,9 @@ struct TrainerOptions {
   double max_grad_norm = 1;  // 0: no clipping
   CheckpointPolicy policy = CheckpointPolicy::none;
   uint64_t seed = 42;
-  bool record = true;  // on a device: see device_step.h
+  // On a device:
+  bool record = true;       // see device_step.h
+  bool scale_loss = false;  // rows of f16: see loss_scale.h
 };
 struct StepResult {
   double loss = 0;       // nats per target token
@@ -35,6 +38,8 @@ class Trainer {
   /// forward or backward pass, when `stop` is set; the parameters are then unchanged. A step without any target token changes nothing either
   /// (target_tokens = 0, loss 0).
   StepResult train_step(const std::vector<TokenBatch>& micro_batches, double learning_rate, int64_t step, std::stop_token stop);
+  /// A part of the run's state.
+  LossScale& loss_scale() { return loss_scale_; }
   /// Passes that a device was given as a whole (device_step.h).
   int64_t repeated_passes() const { return device_step_ ? device_step_->repeated() : 0; }
   /// Sum of losses and number of targets without gradients. Throws Interrupted like train_step().
@@ -46,6 +51,7 @@ class Trainer {
   /// All micro-batches of a step; the sum of their losses, not finite as soon as one is not.
   double run_alone(const std::vector<TokenBatch>& micro_batches, double gradient_scale, int64_t step, const std::stop_token& stop);
   void step_on_device(const std::vector<TokenBatch>& micro_batches, double per_token, double learning_rate, int64_t step, const std::stop_token& stop, StepResult& result);
+  void try_on_device(const std::vector<TokenBatch>& micro_batches, double per_token, double learning_rate, int64_t step, const std::stop_token& stop, StepResult& result);
   double run_groups(const std::vector<TokenBatch>& micro_batches, double gradient_scale, int64_t step, const std::stop_token& stop);
   void sum_gradients(std::vector<GradientStore>& stores);
   Context& cx_;
@@ -55,6 +61,7 @@ class Trainer {
   TrainerOptions options_;
   ThreadGroups groups_;
   std::unique_ptr<DeviceStep> device_step_;
+  LossScale loss_scale_;
 };
 
 }  // namespace lorikeet

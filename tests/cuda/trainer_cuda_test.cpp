@@ -226,6 +226,39 @@ class TrainerCudaTest : public QObject {
     QCOMPARE(r.optimizer->steps_done(), int64_t{2});
   }
 
+  void aScaledLossGivesTheSameSteps() {
+    const auto run = [&](bool scaled) {
+      Run r(DeviceType::cuda, config_of(8), "nf4", ComputeType::f32, CheckpointPolicy::none);
+      r.trainer = std::make_unique<Trainer>(r.cx, *r.model, r.parameters, *r.optimizer, TrainerOptions{.seed = 7, .scale_loss = scaled});
+      return r.losses(6);
+    };
+    QVERIFY(largest_difference(run(true), run(false)) < 1e-12);  // a power of two: only what was tiny may differ
+  }
+
+  void aLossScaledTooFarIsScaledLess() {
+    Run r(DeviceType::cuda, config_of(8), "nf4", ComputeType::f32, CheckpointPolicy::none);
+    r.trainer = std::make_unique<Trainer>(r.cx, *r.model, r.parameters, *r.optimizer, TrainerOptions{.seed = 7, .scale_loss = true});
+    // An adapter this large lets gradients through that only a scale below 1 keeps finite; the losses stay finite.
+    Tensor& b = r.parameters.back().var->value;
+    QVERIFY(r.parameters.back().name.ends_with("lora_B.weight"));
+    const TokenBatch batch = random_batch({20, 30}, r.model->config().vocab_size, 1);
+    const double plain = r.trainer->train_step({batch}, 0, 0, {}).grad_norm;
+    r.trainer->loss_scale().restore(LossScale::kMost, 5);
+    Tensor& a = r.parameters[r.parameters.size() - 2].var->value;
+    const auto grown = [&](Tensor& t, double by) {
+      Tensor here = on_cpu(t);
+      for (int64_t i = 0; i < here.size(); ++i) here.data<float>()[i] *= static_cast<float>(by);
+      t.copy_from(here);
+    };
+    grown(b, 1e33);
+    grown(a, 1e-33);
+    const StepResult got = r.trainer->train_step({batch}, 0, 1, {});
+    qInfo("norm %g, then %g at a scale of %g", plain, got.grad_norm, r.trainer->loss_scale().value());
+    QVERIFY(got.finite && std::isfinite(got.loss));
+    QVERIFY(r.trainer->loss_scale().value() < LossScale::kMost && r.trainer->loss_scale().good_steps() == 1);
+    QCOMPARE(r.optimizer->steps_done(), int64_t{2});
+  }
+
   void nothingIsLeftOnTheDevice() {
     const uint64_t before = device_memory(DeviceType::cuda).statistics().live_bytes;
     {

@@ -159,6 +159,7 @@ void TrainingRun::begin(const JobEvents& events) {
 void TrainingRun::restore(const CheckpointState& state, const JobEvents& events) {
   take_values(machine_->parameters, state.parameters, folder_.path() + "/run.json", fmt::format("against the checkpoint of step {}", state.step));
   machine_->optimizer->load_state(state.optimizer, integer_of(state.trainer, "optimizer_steps"));
+  if (const Json scale = state.trainer.value("loss_scale", Json()); scale.is_object()) machine_->trainer->loss_scale().restore(number_or_nan(scale, "value"), integer_of(scale, "good_steps"));
   counters_ = counters_from_json(state.trainer);
   counters_.step = saved_step_ = state.step;
   const double epoch = number_or_nan(state.trainer, "epoch");
@@ -309,6 +310,7 @@ void TrainingRun::save(bool scheduled, const JobEvents& events) {
   state.trainer = counters_to_json(counters_);
   state.trainer["epoch"] = epoch_;
   state.trainer["optimizer_steps"] = m.optimizer->steps_done();
+  if (const LossScale& scale = m.trainer->loss_scale(); scale.on()) state.trainer["loss_scale"] = {{"value", scale.value()}, {"good_steps", scale.good_steps()}};
   state.trainer["scheduled"] = scheduled;
   state.trainer["metrics_bytes"] = folder_.metrics_bytes();
   for (const auto& p : m.parameters) state.parameters.emplace_back(p.name, p.var->value.on(DeviceType::cpu));
