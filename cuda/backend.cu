@@ -15,6 +15,8 @@ void register_cuda_kernels() {
   embedding_slot().set(gpu, &cuda::embedding);
   rms_norm_slot().set(gpu, &cuda::rms_norm);
   rms_norm_backward_slot().set(gpu, &cuda::rms_norm_backward);
+  layer_norm_slot().set(gpu, &cuda::layer_norm);
+  layer_norm_backward_slot().set(gpu, &cuda::layer_norm_backward);
   rope_slot().set(gpu, &cuda::rope);
   attention_slot().set(gpu, &cuda::attention);
   attention_backward_slot().set(gpu, &cuda::attention_backward);

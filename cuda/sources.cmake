@@ -17,6 +17,7 @@ set(LORIKEET_CUDA_KERNELS
   ops/embedding.cu
   ops/few_rows.cu
   ops/kv_store.cu
+  ops/layer_norm.cu
   ops/linear_cross_entropy.cu
   ops/linear_parts.cu
   ops/rms_norm.cu

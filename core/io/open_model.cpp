@@ -182,7 +182,7 @@ std::unique_ptr<Model> load_model(const ModelFiles& files, Context& cx, const Lo
   Context host(cx.threads());  // reads and codes
   const auto source = files.weights(host, options);
   WatchedSource watched(*source, files, stop, progress);
-  WeightsOn on_device(watched, cx.device());
+  WeightsOn on_device(watched, cx.device(), host_table_from(files.config()));
   return make(files.config(), on_device, stop);
 }
 

@@ -47,7 +47,7 @@ class Llama final : public Model {
  public:
   Llama(const ModelConfig& config, WeightSource& source, const std::stop_token& stop) {
     config_ = config;
-    embedding_ = source.matrix("model.embed_tokens.weight", config.vocab_size, config.hidden_size, false);
+    embedding_ = source.matrix(std::string(kEmbeddingTable), config.vocab_size, config.hidden_size, false);
     blocks_.reserve(static_cast<size_t>(config.layers));
     for (int64_t layer = 0; layer < config.layers; ++layer) {
       if (stop.stop_requested()) throw Interrupted("loading the model was stopped");
@@ -72,7 +72,7 @@ class Llama final : public Model {
     const AttendFn attend = [starts = sent.document_starts, shape = attention_shape()](Tape& t, const Var& q, const Var& k, const Var& v) {
       return attention(t, q, k, v, starts, shape);
     };
-    Var x = embedding(tape, *embedding_, sent.ids, norm_.dtype());
+    Var x = embedding(tape, *embedding_, embedding_->device() == norm_.device() ? sent.ids : embedding_ids(batch.ids), norm_.dtype());
     for (const LlamaBlock& block : blocks_) {
       const auto run = [this, &block, in, attend](Tape& t, const Var& input) {
         return llama_block_forward(t, block, config_, in, input, attend);
@@ -94,7 +94,7 @@ class Llama final : public Model {
     if (fresh.ids.size() == ids.size() && ids.size() > static_cast<size_t>(ops::kMostFewRows)) return steps_in_groups(cx, ids, caches);
     const BlockInputs in = block_inputs(fresh.positions, index_tensor(fresh.positions), false, 0);
     Tape tape(cx, false);
-    Var x = embedding(tape, *embedding_, index_tensor(fresh.ids), norm_.dtype());
+    Var x = embedding(tape, *embedding_, embedding_ids(fresh.ids), norm_.dtype());
     for (size_t layer = 0; layer < blocks_.size(); ++layer) {
       const AttendFn attend = [&](Tape& t, const Var& q, const Var& k, const Var& v) {
         return attend_caches(t, layer, ids, fresh, caches, q, k, v);
@@ -128,12 +128,19 @@ class Llama final : public Model {
     return out;
   }
 
-  uint64_t weight_bytes() const override {
-    uint64_t bytes = embedding_->bytes() + (head_ == embedding_ ? 0 : head_->bytes()) + norm_.bytes();
+  uint64_t weight_bytes(DeviceType device) const override {
+    uint64_t bytes = 0;
+    const auto add = [&](const auto& held) { bytes += held.device() == device ? held.bytes() : 0; };
+    add(*embedding_);
+    if (head_ != embedding_) add(*head_);
+    add(norm_);
     for (const LlamaBlock& block : blocks_) {
-      bytes += block.input_norm.bytes() + block.post_attention_norm.bytes();
-      for (const Linear& linear : block.linears)
-        bytes += linear.weight().bytes() + (linear.bias().defined() ? linear.bias().bytes() : 0);
+      add(block.input_norm);
+      add(block.post_attention_norm);
+      for (const Linear& linear : block.linears) {
+        add(linear.weight());
+        if (linear.bias().defined()) add(linear.bias());
+      }
     }
     return bytes;
   }
@@ -142,6 +149,10 @@ class Llama final : public Model {
   /// On the device of the weights.
   Tensor index_tensor(const std::vector<int32_t>& values) const {
     return Tensor::from<int32_t>(values, {static_cast<int64_t>(values.size())}).on(norm_.device());
+  }
+  /// Where the table lies.
+  Tensor embedding_ids(const std::vector<int32_t>& ids) const {
+    return Tensor::from<int32_t>(ids, {static_cast<int64_t>(ids.size())}).on(embedding_->device());
   }
 
   AttentionShape attention_shape() const {

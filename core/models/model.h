@@ -29,6 +29,9 @@ class WeightSource {
   virtual Tensor vector(const std::string& name, int64_t size) = 0;
 };
 
+/// What WeightSource::matrix() is asked for the embedding table by.
+inline constexpr std::string_view kEmbeddingTable = "model.embed_tokens.weight";
+
 /// Documents packed one after another: positions restart at each, attention never crosses a boundary.
 struct TokenBatch {
   std::vector<int32_t> ids;             // [T]
@@ -90,8 +93,8 @@ class Model {
   virtual const FrozenWeight& head() const = 0;
   /// All linear layers of the blocks in order of their names in the file; methods attach adapters to them.
   virtual std::vector<Linear*> linears() = 0;
-  /// Bytes of all frozen weights held.
-  virtual uint64_t weight_bytes() const = 0;
+  /// Bytes of the frozen weights held on a device.
+  virtual uint64_t weight_bytes(DeviceType device) const = 0;
 
  protected:
   ModelConfig config_;

@@ -2,6 +2,7 @@
 #include "core/nn/layers.h"
 
 #include "core/ops/embedding.h"
+#include "core/ops/layer_norm.h"
 #include "core/ops/rms_norm.h"
 #include "core/ops/rope.h"
 #include "core/ops/swiglu.h"
@@ -42,6 +43,33 @@ Var rms_norm(Tape& tape, const Var& x, const Tensor& weight, double eps, RowsAs 
     const bool add_into = x->needs_grad && x->grad.defined() && !x->grad_shared;
     Tensor dx = add_into ? x->grad : gradient_buffer(out);
     rms_norm_backward(t.context(), {.dy = out->grad, .x = value, .weight = weight, .rstd = rstd, .dx = dx, .accumulate = add_into});
+    if (!add_into) t.accumulate(x, dx);
+  });
+  return out;
+}
+
+Var layer_norm(Tape& tape, const Var& x, const Tensor& weight, const Tensor& bias, double eps, RowsAs rows) {
+  const auto run = [weight, bias, eps](Context& cx, const Tensor& value, Tensor& y, Tensor* mean, Tensor* rstd) {
+    layer_norm(cx, {.x = value, .weight = weight, .bias = bias.defined() ? &bias : nullptr, .y = y, .mean = mean, .rstd = rstd, .eps = eps});
+  };
+  Tensor y = tape.context().empty(x->value.shape(), rows.dtype), mean, rstd;
+  const bool keep = tape.keeps({x});
+  if (keep) mean = tape.context().empty({x->value.rows()}, x->value.dtype());
+  if (keep) rstd = tape.context().empty({x->value.rows()}, x->value.dtype());
+  run(tape.context(), x->value, y, keep ? &mean : nullptr, keep ? &rstd : nullptr);
+  Var out = tape.make(y, {x});
+  out->grad_dtype = x->value.dtype();
+  if (tape.recording() && rows.remake)
+    out->remake = std::make_shared<Remake>([run, value = x->value, type = rows.dtype](Context& cx) {
+      Tensor again = cx.empty(value.shape(), type);
+      run(cx, value, again, nullptr, nullptr);
+      return again;
+    });
+  if (!keep) return out;
+  tape.record(out, [out, x, value = x->value, weight, mean, rstd](Tape& t) {
+    const bool add_into = x->needs_grad && x->grad.defined() && !x->grad_shared;  // as in rms_norm
+    Tensor dx = add_into ? x->grad : gradient_buffer(out);
+    layer_norm_backward(t.context(), {.dy = out->grad, .x = value, .weight = weight, .mean = mean, .rstd = rstd, .dx = dx, .accumulate = add_into});
     if (!add_into) t.accumulate(x, dx);
   });
   return out;

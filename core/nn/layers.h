@@ -18,6 +18,8 @@ struct RowsAs {
 };
 /// Keeps x [T, C] and one value a row. `weight` has the type of x; the gradient too.
 Var rms_norm(Tape& tape, const Var& x, const Tensor& weight, double eps, RowsAs rows);
+/// The same with means taken away and a bias (undefined: none). Keeps two values a row.
+Var layer_norm(Tape& tape, const Var& x, const Tensor& weight, const Tensor& bias, double eps, RowsAs rows);
 /// Rotates x's own storage, so x must have no other reader; when `rows` is bf16 the result, and the gradient of x, are rounded
 /// copies. Keeps nothing but the shared positions and table.
 Var rope(Tape& tape, const Var& x, const Tensor& positions, const Tensor& cos_sin, int64_t head_dim, DType rows);

@@ -10,6 +10,8 @@ void register_cpu_kernels() {
   embedding_slot().set(cpu, &embedding_cpu);
   rms_norm_slot().set(cpu, &rms_norm_cpu);
   rms_norm_backward_slot().set(cpu, &rms_norm_backward_cpu);
+  layer_norm_slot().set(cpu, &layer_norm_cpu);
+  layer_norm_backward_slot().set(cpu, &layer_norm_backward_cpu);
   rope_slot().set(cpu, &rope_cpu);
   attention_slot().set(cpu, &attention_cpu);
   attention_backward_slot().set(cpu, &attention_backward_cpu);

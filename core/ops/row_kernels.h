@@ -16,6 +16,10 @@ struct DropoutRow {
 struct ExpSums {
   float exact, rounded;
 };
+/// Of one row of a layer norm: its mean, 1 / deviation, and the means of g = dy w and of g (x - mean) rstd.
+struct LayerNormRow {
+  float mean, rstd, gradient, pull;
+};
 struct RowKernels {
   float (*sum_of_squares)(const float* x, int64_t n);
   float (*dot)(const float* x, const float* y, int64_t n);
@@ -39,6 +43,13 @@ struct RowKernels {
   void (*rms_norm_dx)(const float* dy, const float* x, const float* w, float rstd, float m, float* dx, int64_t n);
   /// sum of a * b * c
   float (*dot3)(const float* a, const float* b, const float* c, int64_t n);
+  /// Layer norm: sums of x - about, of its squares, and of a * b * (x - about); y = (x - mean) * rstd * w + b, b may be null;
+  /// dx = rstd * (dy * w - gradient - (x - mean) * rstd * pull).
+  float (*sum_about)(const float* x, float about, int64_t n);
+  float (*squares_about)(const float* x, float about, int64_t n);
+  float (*dot3_about)(const float* a, const float* b, const float* x, float about, int64_t n);
+  void (*layer_norm)(const float* x, const float* w, const float* b, float mean, float rstd, float* y, int64_t n);
+  void (*layer_norm_dx)(const float* dy, const float* x, const float* w, const LayerNormRow& row, float* dx, int64_t n);
   /// Half-split rotation of one head: (a, b) -> (a cos - b sin, b cos + a sin), n = D / 2.
   void (*rotate)(float* a, float* b, const float* cos, const float* sin, float sign, int64_t n);
   /// AdamW, see adamw_update.h.

@@ -127,6 +127,43 @@ void rms_norm_dx(const float* dy, const float* x, const float* w, float rstd, fl
   for (int64_t i = 0; i < n; ++i) dx[i] = rstd * (dy[i] * w[i] - x[i] * rstd * m);
 }
 
+float sum_about(const float* x, float about, int64_t n) {
+  float s = 0;
+#pragma omp simd reduction(+ : s)
+  for (int64_t i = 0; i < n; ++i) s += x[i] - about;
+  return s;
+}
+
+float squares_about(const float* x, float about, int64_t n) {
+  float s = 0;
+#pragma omp simd reduction(+ : s)
+  for (int64_t i = 0; i < n; ++i) s += (x[i] - about) * (x[i] - about);
+  return s;
+}
+
+float dot3_about(const float* a, const float* b, const float* x, float about, int64_t n) {
+  float s = 0;
+#pragma omp simd reduction(+ : s)
+  for (int64_t i = 0; i < n; ++i) s += a[i] * b[i] * (x[i] - about);
+  return s;
+}
+
+void layer_norm(const float* x, const float* w, const float* b, float mean, float rstd, float* y, int64_t n) {
+  if (b) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - mean) * rstd * w[i] + b[i];
+  } else {
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - mean) * rstd * w[i];
+  }
+}
+
+void layer_norm_dx(const float* dy, const float* x, const float* w, const LayerNormRow& row, float* dx, int64_t n) {
+  const float mean = row.mean, rstd = row.rstd, gradient = row.gradient, pull = row.pull;
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) dx[i] = rstd * (dy[i] * w[i] - gradient - (x[i] - mean) * rstd * pull);
+}
+
 void rotate(float* a, float* b, const float* cos, const float* sin, float sign, int64_t n) {
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
@@ -174,7 +211,7 @@ void dropout(const DropoutRow& d, const float* x, float scale, float* y, int64_t
 }  // namespace
 
 const RowKernels kRowKernels = {&sum_of_squares, &dot, &max_of, &scale_mul, &add, &axpy, &exp_sum, &gate_mul<Silu>, &gate_mul_backward<Silu>,
-                                &gate_mul<GeluTanh>, &gate_mul_backward<GeluTanh>, &rms_norm_dx, &dot3, &rotate, &adamw, &dropout,
+                                &gate_mul<GeluTanh>, &gate_mul_backward<GeluTanh>, &rms_norm_dx, &dot3, &sum_about, &squares_about, &dot3_about, &layer_norm, &layer_norm_dx, &rotate, &adamw, &dropout,
                                 &to_bf16, &from_bf16, &scale_mul_bf16, &gate_mul_bf16<Silu>, &gate_mul_backward_bf16<Silu>,
                                 &gate_mul_bf16<GeluTanh>, &gate_mul_backward_bf16<GeluTanh>, &exp_sum_bf16, &turn, &dot_bf16, &score_gradient};
 

@@ -25,7 +25,7 @@ struct PlanBytes { uint64_t weights = 0, adapter = 0, optimizer = 0, activations
 /// What trial steps took: `tokens_per_s` and `step_ms` of the last one, the most resident bytes of the process.
 struct PlanProbe { int64_t steps = 0; double tokens_per_s = 0, step_ms = 0; uint64_t peak_bytes = 0; };
 struct Plan {
-  PlanBytes bytes;                 // host memory on a CPU run
+  PlanBytes bytes;                 // host memory on a CPU run, else of the device: without what of the weights stays on the host
   uint64_t available_bytes = 0;
   bool fits = true;
   std::string policy;              // the checkpointing policy chosen

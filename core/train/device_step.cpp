@@ -33,7 +33,7 @@ int64_t append(std::vector<int32_t>& all, const std::vector<int32_t>& values, in
 }  // namespace
 
 DeviceStep::DeviceStep(Context& cx, Model& model, const std::vector<NamedParameter>& parameters, CheckpointPolicy policy, bool record)
-    : cx_(cx), model_(model), parameters_(parameters), policy_(policy), record_(record && policy != CheckpointPolicy::offload) {
+    : cx_(cx), model_(model), parameters_(parameters), policy_(policy), record_(record && policy != CheckpointPolicy::offload && model.weight_bytes(DeviceType::cpu) == 0) {
   for (const Linear* l : model.linears()) {
     layer_weights_ += static_cast<double>(l->out_features() * l->in_features()) / static_cast<double>(std::max<int64_t>(1, model.config().layers));
     if (l->adapter() && l->adapter()->dropout > 0) record_ = false;  // its seed is an argument of the kernels

@@ -8,6 +8,7 @@
 #include "core/ops/elementwise.h"
 #include "core/ops/embedding.h"
 #include "core/ops/kv_store.h"
+#include "core/ops/layer_norm.h"
 #include "core/ops/linear_cross_entropy.h"
 #include "core/ops/rms_norm.h"
 #include "core/ops/rope.h"
@@ -19,6 +20,8 @@ namespace lorikeet::cuda {
 void embedding(Context&, const EmbeddingArgs&);
 void rms_norm(Context&, const RmsNormArgs&);
 void rms_norm_backward(Context&, const RmsNormBackwardArgs&);
+void layer_norm(Context&, const LayerNormArgs&);
+void layer_norm_backward(Context&, const LayerNormBackwardArgs&);
 void rope(Context&, const RopeArgs&);
 void attention(Context&, const AttentionArgs&);
 void attention_backward(Context&, const AttentionBackwardArgs&);

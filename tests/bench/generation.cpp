@@ -63,7 +63,7 @@ GenerationFigures measure_generation(const std::string& model, const std::string
   request.compute = compute;
   detail::LoadedModel loaded = detail::load_for_use(request, {});
   f.load_s = monotonic_seconds() - began;
-  f.weight_bytes = loaded.model->weight_bytes();
+  f.weight_bytes = loaded.model->weight_bytes(DeviceType::cpu);
   for (int run = 0; run < kRuns; ++run) {
     f.prompt_tokens_per_s = std::max(f.prompt_tokens_per_s, prompt_rate(loaded));
     f.tokens_per_s = std::max(f.tokens_per_s, writing_rate(loaded));

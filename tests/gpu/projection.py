@@ -96,7 +96,7 @@ def fixed_bytes(shape, rank):
     widest = max(out * inputs for _, out, inputs in s.linears())
     return {
         "weights in NF4": s.linear_weights() * NF4_BYTES,
-        "embedding and head in bf16": s.table_weights() * BF16,
+        "head in bf16": s.head_weights() * BF16,
         "adapter and its gradients, f32": adapter * 2 * F32,
         "moments of AdamW, f32": adapter * 2 * F32,
         "a decoded weight": widest * BF16,

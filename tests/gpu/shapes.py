@@ -33,6 +33,10 @@ class Shape:
         """Embedding, and the head where it is a matrix of its own."""
         return self.vocabulary * self.hidden * (1 if self.tied else 2)
 
+    def head_weights(self):
+        """What of the two lies on the card: the embedding is the head, or it stays on the host (all of these are large)."""
+        return self.vocabulary * self.hidden
+
     def adapter_weights(self, rank):
         return self.layers * rank * sum(rows + columns for _, rows, columns in self.linears())
 

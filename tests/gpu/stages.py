@@ -33,6 +33,7 @@ SANITIZED = [
     ("decode_cuda", "groupsOfScalesOfAnySize"),
     ("few_rows_cuda", "aTokenDoesNotSeeTheOthers"),
     ("elementwise_cuda", "gapsBetweenRowsStayAsTheyAre"),
+    ("layer_norm_cuda", "addsToTheGradientThatIsThere"),
     ("linear_cross_entropy_cuda", "chunksAndPanels"),
     ("rms_norm_cuda", "addsToTheGradientThatIsThere"),
     ("rope_cuda", "readsTheTableWithGaps"),

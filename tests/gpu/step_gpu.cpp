@@ -43,7 +43,7 @@ Json measured(const Arguments& a) {
   cx.set_compute(a.text("--compute", "bf16") == "f32" ? ComputeType::f32 : ComputeType::bf16);
   const double began = monotonic_seconds();
   const auto source = random_source(config);
-  WeightsOn on_device(*source, device);
+  WeightsOn on_device(*source, device, host_table_from(config));
   const std::unique_ptr<Model> model = models().get(config.architecture)(config, on_device, {});
   AdapterSpec spec;
   spec.rank = a.number("--rank", 16);
@@ -74,7 +74,7 @@ Json measured(const Arguments& a) {
   const double tokens = static_cast<double>(rows * length * micro);
   Json out = {{"shape", shape}, {"rows", rows}, {"length", length}, {"accumulation", micro}, {"rank", spec.rank}, {"policy", a.text("--policy", "norms+swiglu")},
               {"load_s", loaded}, {"first_step_ms", first * 1e3}, {"step_ms", median * 1e3}, {"best_step_ms", times.front() * 1e3}, {"tokens_per_s", tokens / median},
-              {"tflops", step_flops(config, rows, length) * static_cast<double>(micro) / median * 1e-12}, {"losses", losses}, {"weight_bytes", model->weight_bytes()}};
+              {"tflops", step_flops(config, rows, length) * static_cast<double>(micro) / median * 1e-12}, {"losses", losses}, {"weight_bytes", model->weight_bytes(device)}};
   if (gpu) {
     const DeviceStatistics s = device_memory(device).statistics();
     out["device"] = device_memory(device).name();

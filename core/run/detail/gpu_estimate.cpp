@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/models/activation_bytes.h"
+#include "core/models/weights_on.h"
 #include "core/run/detail/run_setup.h"
 
 namespace lorikeet::detail {
@@ -13,6 +14,13 @@ constexpr int64_t kMostDecoded = 256 << 20;  // a weight, or a panel of a larger
 constexpr int64_t kMostLogits = 256 << 20;   // a chunk of logits in f32
 constexpr int64_t kWorkspace = 32 << 20;     // of the product library
 constexpr double kShareOfPeak = 0.35;        // of a card's dense products that a whole step reaches, small ops included
+
+/// Of the embedding table where it stays on the host.
+uint64_t host_table_bytes(const ModelFacts& m) {
+  for (const ModelTensorInfo& t : m.tensors)
+    if (t.name == kEmbeddingTable && t.bytes >= host_table_from(m.config)) return t.bytes;
+  return 0;
+}
 
 }  // namespace
 
@@ -26,7 +34,7 @@ PlanBytes estimate_gpu_memory(const MemoryQuestion& q) {
   const int64_t tokens = q.batches.most_tokens, targets = q.batches.most_targets;
   const auto trainable = static_cast<uint64_t>(q.trainable);
   PlanBytes b;
-  b.weights = weight_size(q.config, q.model).bytes;
+  b.weights = weight_size(q.config, q.model).bytes - host_table_bytes(q.model);
   b.adapter = trainable * 4 * 2;  // values and gradients
   b.optimizer = optimizer_kind(q.config).paged ? 0 : optimizer_state_bytes(q);
   const ActivationBytes a = activation_bytes(m, ranks, q.policy, compute_type_of(q.config), tokens, 0, targets);

@@ -205,9 +205,9 @@ class LlamaTest : public QObject {
   }
   void weightBytesCountATiedHeadOnce() {
     ModelConfig c = tiny_config();
-    QCOMPARE(make_tiny(c, 1)->weight_bytes(), static_cast<uint64_t>(c.parameter_count()) * 4);
+    QCOMPARE(make_tiny(c, 1)->weight_bytes(DeviceType::cpu), static_cast<uint64_t>(c.parameter_count()) * 4);
     c = with_biases();
-    QCOMPARE(make_tiny(c, 1)->weight_bytes(), static_cast<uint64_t>(c.parameter_count()) * 4);
+    QCOMPARE(make_tiny(c, 1)->weight_bytes(DeviceType::cpu), static_cast<uint64_t>(c.parameter_count()) * 4);
   }
   void refusesBatchesThatDoNotFitTogether() {
     const auto model = make_tiny(tiny_config(), 1);

@@ -95,6 +95,23 @@ class LayersTest : public QObject {
     const Tensor weight = f64({12}, 2);
     check({f64({5, 12}, 1)}, [&](Tape& t, const std::vector<Var>& in) { return rms_norm(t, in[0], weight, 1e-5, {DType::f64}); });
   }
+  void layerNormMatchesFiniteDifferences() {
+    const Tensor weight = f64({12}, 2), bias = f64({12}, 3);
+    check({f64({5, 12}, 1)}, [&](Tape& t, const std::vector<Var>& in) { return layer_norm(t, in[0], weight, bias, 1e-5, {DType::f64}); });
+    check({f64({5, 12}, 1)}, [&](Tape& t, const std::vector<Var>& in) { return layer_norm(t, in[0], weight, {}, 1e-5, {DType::f64}); });
+  }
+  // Both readers of the norm's output, the first of which gets it made again, and a residual stream that gets two gradients.
+  void aLayerNormInABlockMatchesFiniteDifferences() {
+    const Linear layer = make_layer(12, 12, 2, 0, true);
+    const Tensor weight = f64({12}, 2), bias = f64({12}, 3);
+    for (bool remake : {false, true})
+      check({f64({5, 12}, 1)},
+            [&](Tape& t, const std::vector<Var>& in) {
+              const Var h = layer_norm(t, in[0], weight, bias, 1e-5, {DType::f64, remake});
+              return linear(t, layer, h, {.training = true, .dropout_seed = 5, .residual = in[0]});
+            },
+            {layer.adapter()->a, layer.adapter()->b});
+  }
   void ropeMatchesFiniteDifferences() {
     const Tensor positions = Tensor::from<int32_t>({0, 1, 2, 0, 1}, {5});
     const Tensor table = f64({4, 6}, 3);  // any table: the gradient is the transposed map only for true rotations

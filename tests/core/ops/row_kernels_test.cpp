@@ -71,18 +71,24 @@ class RowKernelsTest : public QObject {
       for (int64_t n = 1; n < 140; ++n) {
         const Tensor a = random_tensor({n}, static_cast<uint64_t>(n)), b = random_tensor({n}, static_cast<uint64_t>(n) + 500), c = random_tensor({n}, static_cast<uint64_t>(n) + 900);
         const auto x = values(a), y = values(b), z = values(c);
-        double squares = 0, product = 0, triple = 0, size = 0, top = x[0];
+        double squares = 0, product = 0, triple = 0, size = 0, top = x[0], sum = 0, about = 0, along = 0;
         for (size_t i = 0; i < x.size(); ++i) {
           squares += x[i] * x[i];
           product += x[i] * y[i];
           triple += x[i] * y[i] * z[i];
           size += std::abs(x[i] * y[i]);
+          sum += x[i] - 0.5;
+          about += (x[i] - 0.5) * (x[i] - 0.5);
+          along += x[i] * y[i] * (z[i] - 0.5);
           top = std::max(top, x[i]);
         }
         const double bound = 1e-6 * (1 + size);
         VERIFY_SMALL(std::abs(static_cast<double>(k.sum_of_squares(a.data<float>(), n)) - squares), 1e-6 * (1 + squares));
         VERIFY_SMALL(std::abs(static_cast<double>(k.dot(a.data<float>(), b.data<float>(), n)) - product), bound);
         VERIFY_SMALL(std::abs(static_cast<double>(k.dot3(a.data<float>(), b.data<float>(), c.data<float>(), n)) - triple), bound);
+        VERIFY_SMALL(std::abs(static_cast<double>(k.sum_about(a.data<float>(), 0.5f, n)) - sum), 1e-6 * (1 + about + 0.25 * static_cast<double>(n)));
+        VERIFY_SMALL(std::abs(static_cast<double>(k.squares_about(a.data<float>(), 0.5f, n)) - about), 1e-6 * (1 + about));
+        VERIFY_SMALL(std::abs(static_cast<double>(k.dot3_about(a.data<float>(), b.data<float>(), c.data<float>(), 0.5f, n)) - along), 2 * bound);
         QCOMPARE(static_cast<double>(k.max(a.data<float>(), n)), top);
       }
     }

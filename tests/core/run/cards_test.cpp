@@ -2,7 +2,9 @@
 #include "core/run/cards.h"
 
 #include "core/base/error.h"
+#include "core/io/model_files.h"
 #include "core/ops/cpu_kernels.h"
+#include "core/run/detail/gpu_estimate.h"
 #include "core/run/detail/remedies.h"
 #include "core/run/plan.h"
 #include "tests/core/run/tiny_run.h"
@@ -51,6 +53,22 @@ class CardsTest : public QObject {
     QVERIFY(there.fits && there.bytes.total > 0 && there.seconds > 0 && !there.seconds_measured && !there.expanded);
     QVERIFY(there.seconds > planner.plan(config_, &card_named("H100")).seconds);
     for (const Finding& f : there.findings) QVERIFY2(f.key != "device.kind", f.text.c_str());  // that no GPU is here does not matter
+  }
+
+  // A large embedding table that is not the head stays on the host.
+  void aHostTableTakesNothingOfTheCard() {
+    const auto weights = [&](bool tied, uint64_t table) {
+      detail::ModelFacts m;
+      m.config = open_model(scratch_.path("model"))->config();
+      m.config.tied_head = tied;
+      if (table > 0) m.tensors.push_back({"model.embed_tokens.weight", "BF16", {}, table});
+      m.tensors.push_back({"lm_head.weight", "BF16", {}, 1000});
+      return detail::estimate_gpu_memory({.config = config_, .model = m, .batches = {}, .adapted = {}}).weights;
+    };
+    const uint64_t large = 64 << 20;
+    QCOMPARE(weights(false, large), weights(false, 0));
+    QCOMPARE(weights(false, large - 1), weights(false, 0) + large - 1);
+    QCOMPARE(weights(true, large), weights(true, 0) + large);
   }
 
   void theSmallestChangeIsTheFirstThatSuffices() {
