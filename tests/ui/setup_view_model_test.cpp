@@ -2,6 +2,7 @@
 #include "ui/viewmodels/setup_view_model.h"
 
 #include "core/base/files.h"
+#include "tests/core/run/tiny_run.h"
 #include "tests/support/support.h"
 #include "tests/ui/ui_support.h"
 #include "ui/viewmodels/form_layout.h"
@@ -141,6 +142,25 @@ class SetupViewModelTest : public QObject {
     vm.openFile(QString::fromStdString(folder.path("c.json")));
     QTRY_VERIFY2(text.contains("rank"), "the error names the nearest known key");
     QVERIFY(vm.config() == RunConfig());
+  }
+
+  void aCardThatIsNotHereIsPlannedForButStartsNothing() {
+    QueryRunner queries("plan");
+    SetupViewModel vm(queries);
+    const lorikeet::test::ScratchFolder folder;
+    lorikeet::test::write_tiny_model(folder.path() + "/model");
+    lorikeet::test::write_tiny_data(folder.path() + "/data.jsonl", 20);
+    vm.setConfig(lorikeet::test::tiny_config(folder.path() + "/model", folder.path() + "/data.jsonl"), "test");
+    QTRY_VERIFY_WITH_TIMEOUT(vm.plan() && !vm.isCounting() && vm.isReady(), 20000);
+    const std::string here = vm.plan()->device;
+    vm.planFor(&card_named("RTX 4090"));
+    QString why;
+    QVERIFY(!vm.isReady(&why) && why.contains("RTX 4090"));
+    QTRY_VERIFY_WITH_TIMEOUT(vm.plan().has_value(), 20000);
+    QVERIFY2(vm.plan()->device.find("RTX 4090") != std::string::npos, vm.plan()->device.c_str());
+    QVERIFY(!vm.isReady(&why) && why.contains("This machine"));
+    vm.planFor(nullptr);
+    QTRY_VERIFY_WITH_TIMEOUT(vm.plan().has_value() && vm.plan()->device == here, 20000);
   }
 
   void thePlanFollowsAnEdit() {

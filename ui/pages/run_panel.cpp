@@ -1,5 +1,6 @@
 #include "ui/pages/run_panel.h"
 
+#include <QComboBox>
 #include <QGridLayout>
 #include <QLocale>
 #include <QPushButton>
@@ -28,6 +29,7 @@ RunPanel::RunPanel(SetupViewModel& vm, QWidget* parent) : Card(tr("This run"), p
   figures_->setVerticalSpacing(units(0.8));
   figures_->setColumnStretch(1, 1);
   body()->addLayout(figures_);
+  addCards();
   device_ = addFigure(tr("Device"));
   steps_ = addFigure(tr("Steps"));
   time_ = addFigure(tr("Time"));
@@ -60,6 +62,20 @@ RunPanel::RunPanel(SetupViewModel& vm, QWidget* parent) : Card(tr("This run"), p
   connect(&vm_, &SetupViewModel::fieldChanged, this, &RunPanel::refresh);
   connect(&vm_, &SetupViewModel::presetsChanged, this, &RunPanel::refresh);
   refresh();
+}
+
+/// A card can be planned for before it is bought or rented.
+void RunPanel::addCards() {
+  card_ = new QComboBox;
+  card_->setAccessibleName(tr("Plan for"));
+  card_->setToolTip(tr("Memory and time as they would be on a graphics card that is not here"));
+  card_->addItem(tr("This machine"));
+  for (const lorikeet::Card& c : cards()) card_->addItem(QStringLiteral("%1 · %2 GB").arg(QString::fromUtf8(c.name.data(), qsizetype(c.name.size())), QLocale().toString(c.gigabytes)));
+  card_->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+  const int row = figures_->rowCount();
+  figures_->addWidget(make_label(tr("Plan for"), "muted"), row, 0);
+  figures_->addWidget(card_, row, 1);
+  connect(card_, &QComboBox::activated, this, [this](int i) { vm_.planFor(i > 0 ? &cards()[size_t(i - 1)] : nullptr); });
 }
 
 FigureLabel* RunPanel::addFigure(const QString& name) {

@@ -3,6 +3,7 @@
 #include "ui/viewmodels/setup_view_model.h"
 #include "ui/widgets/card.h"
 
+class QComboBox;
 class QGridLayout;
 namespace lorikeet::ui {
 
@@ -26,6 +27,7 @@ class RunPanel : public Card {
 
  private:
   FigureLabel* addFigure(const QString& name);
+  void addCards();
   void refresh();
   void showFindings(const std::vector<Finding>& findings);
   void addFinding(const Finding& finding);
@@ -34,6 +36,7 @@ class RunPanel : public Card {
   MemoryBar* memory_;
   QLabel *waiting_, *changed_from_;
   QGridLayout* figures_;
+  QComboBox* card_;
   FigureLabel *device_, *time_, *disk_, *downloads_, *steps_;
   QPushButton *changes_, *start_;
   QVBoxLayout* findings_;

@@ -192,8 +192,8 @@ std::vector<std::string> SetupViewModel::givenKeys() const {
 
 void SetupViewModel::askPlan() {
   struct Answer { Plan plan; bool prepared = false; };
-  planning_.ask(this, QStringLiteral("plan"), [planner = planner_, c = config_](std::stop_token) {
-    return Answer{planner->plan(c), planner->is_prepared(c)};
+  planning_.ask(this, QStringLiteral("plan"), [planner = planner_, c = config_, card = card_](std::stop_token) {
+    return Answer{planner->plan(c, card), planner->is_prepared(c)};
   }, [this](Answer a) { takePlan(std::move(a.plan), a.prepared); },
   [this](const ErrorText& e) { emit problem(tr("The run could not be planned."), e); });
 }
@@ -221,9 +221,18 @@ void SetupViewModel::prepareThenPlan() {
                 });
 }
 
+void SetupViewModel::planFor(const Card* card) {
+  if (card == card_) return;
+  card_ = card;
+  plan_.reset();  // what was planned for the other is not to be read as this one's
+  emit planChanged();
+  askPlan();
+}
+
 bool SetupViewModel::isReady(QString* why) const {
   QString reason;
-  if (!plan_) reason = tr("The run is being planned.");
+  if (card_) reason = tr("This is a plan for another machine, with one %1. Choose “This machine” to start here.").arg(QString::fromUtf8(card_->name.data(), qsizetype(card_->name.size())));
+  else if (!plan_) reason = tr("The run is being planned.");
   else
     for (const Finding& f : plan_->findings)
       if (f.severity == "error" && reason.isEmpty()) reason = QString::fromStdString(f.text);

@@ -55,6 +55,9 @@ class SetupViewModel : public QObject {
   QString commandLine() const { return QString::fromStdString(command_line_of(config_)); }
 
   const std::optional<Plan>& plan() const { return plan_; }
+  /// Plans for a graphics card of core/run/cards.h that is not here; null: for this machine, where alone a run can start.
+  void planFor(const Card* card);
+  const Card* plannedCard() const { return card_; }
   bool isCounting() const { return counting_; }
   /// Ready to start; otherwise `why` is for the button's tool tip.
   bool isReady(QString* why = nullptr) const;
@@ -89,6 +92,7 @@ class SetupViewModel : public QObject {
   QueryRunner& planning_;
   std::shared_ptr<Planner> planner_;
   std::optional<Plan> plan_;
+  const Card* card_ = nullptr;
   bool counting_ = false;
   ErrorText prepare_error_;
   QTimer soon_;
