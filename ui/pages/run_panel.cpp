@@ -45,6 +45,8 @@ RunPanel::RunPanel(SetupViewModel& vm, QWidget* parent) : Card(tr("This run"), p
   findings_->setSpacing(units(2));
   body()->addLayout(findings_);
   body()->addSpacing(units(1));
+  elsewhere_ = make_paragraph(tr("A plan for another machine. Choose “This machine” to start here."));
+  body()->addWidget(elsewhere_);
   start_ = make_button(tr("Start training"), "primary");
   start_->setMinimumHeight(units(9));
   body()->addWidget(start_);
@@ -70,7 +72,10 @@ void RunPanel::addCards() {
   card_->setAccessibleName(tr("Plan for"));
   card_->setToolTip(tr("Memory and time as they would be on a graphics card that is not here"));
   card_->addItem(tr("This machine"));
-  for (const lorikeet::Card& c : cards()) card_->addItem(QStringLiteral("%1 · %2 GB").arg(QString::fromUtf8(c.name.data(), qsizetype(c.name.size())), QLocale().toString(c.gigabytes)));
+  for (const lorikeet::Card& c : cards()) {
+    const QString name = QString::fromUtf8(c.name.data(), qsizetype(c.name.size()));
+    card_->addItem(name.contains(QStringLiteral("GB")) ? name : QStringLiteral("%1 · %2 GB").arg(name, QLocale().toString(c.gigabytes)));
+  }
   card_->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
   const int row = figures_->rowCount();
   figures_->addWidget(make_label(tr("Plan for"), "muted"), row, 0);
@@ -103,6 +108,7 @@ void RunPanel::refresh() {
   const bool ready = vm_.isReady(&why) && can_start_;
   start_->setEnabled(ready);
   start_->setToolTip(!can_start_ ? blocked_ : why);
+  elsewhere_->setVisible(vm_.plannedCard() != nullptr);
   waiting_->setVisible(!vm_.plan() || vm_.isCounting());
   if (!vm_.plan()) return;
   const Plan& p = *vm_.plan();
@@ -115,7 +121,7 @@ void RunPanel::refresh() {
                      {tr("Optimizer"), p.bytes.optimizer}, {policy, p.bytes.activations}, {tr("Scratch"), p.bytes.scratch}},
                     p.bytes.total, p.available_bytes);
   const QString unknown = QStringLiteral("–");
-  device_->setText(p.device.empty() ? unknown : QString::fromStdString(p.device));
+  device_->setText(vm_.plannedCard() ? tr("not this machine") : p.device.empty() ? unknown : QString::fromStdString(p.device));
   steps_->setText(p.steps > 0 ? counted(double(p.steps)) : unknown);
   QString time = unknown;
   if (p.seconds > 0) time = QString::fromStdString(human_seconds(p.seconds)) + (p.seconds_measured ? tr(" (measured)") : tr(" (estimated)"));

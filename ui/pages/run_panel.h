@@ -34,7 +34,7 @@ class RunPanel : public Card {
 
   SetupViewModel& vm_;
   MemoryBar* memory_;
-  QLabel *waiting_, *changed_from_;
+  QLabel *waiting_, *changed_from_, *elsewhere_;
   QGridLayout* figures_;
   QComboBox* card_;
   FigureLabel *device_, *time_, *disk_, *downloads_, *steps_;
