@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -73,7 +74,7 @@ uint64_t seed_in_use = [] {
   const char* text = std::getenv("LORIKEET_EMULATION_SEED");
   return text ? std::strtoull(text, nullptr, 10) : 0;
 }();
-int64_t launched = 0;
+std::atomic<int64_t> launched = 0;
 
 /// splitmix64
 struct Draws {
@@ -214,7 +215,7 @@ void fail(const std::string& what) {
 void run_grid(const Launch& launch, const std::function<void()>& body) {
   const uint64_t count = uint64_t{launch.block.x} * launch.block.y * launch.block.z;
   check(launch, count);
-  ++launched;
+  const int64_t number = ++launched;
   const DeviceAccess access;
   Block b;
   b.launch = &launch;
@@ -227,7 +228,7 @@ void run_grid(const Launch& launch, const std::function<void()>& body) {
   struct Reset {
     ~Reset() { block = nullptr; }
   } at_end;
-  Draws draws{seed_in_use + static_cast<uint64_t>(launched)};
+  Draws draws{seed_in_use + static_cast<uint64_t>(number)};
   std::vector<unsigned> order(count), blocks(static_cast<size_t>(launch.grid.x) * launch.grid.y * launch.grid.z);
   std::iota(order.begin(), order.end(), 0u);
   std::iota(blocks.begin(), blocks.end(), 0u);

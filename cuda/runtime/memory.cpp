@@ -1,4 +1,4 @@
-// Device memory: chunks of the device, cut by RangeAllocator. A chunk is taken when no hole fits and stays until
+// Device memory, an arena for each card: chunks of the device, cut by RangeAllocator. A chunk is taken when no hole fits and stays until
 // the device has no more and it is empty, so that a training step asks the driver for nothing after the first.
 #include "cuda/runtime/memory.h"
 
@@ -11,6 +11,7 @@
 #include "cuda/runtime/check.h"
 #include "cuda/runtime/device.h"
 #include "cuda/runtime/device_buffer.h"
+#include "cuda/runtime/per_card.h"
 #include "cuda/runtime/range_allocator.h"
 #include "cuda/runtime/stream.h"
 
@@ -28,10 +29,7 @@ struct Chunk {
 
 class Arena {
  public:
-  static Arena& instance() {
-    static Arena* arena = new Arena;  // never destroyed: storage may outlive static destruction order
-    return *arena;
-  }
+  static Arena& instance() { return per_card<Arena>([] { return new Arena; }); }
   std::shared_ptr<void> allocate(size_t bytes) {
     const std::lock_guard lock(mutex_);
     auto [chunk, offset] = place(bytes);
@@ -102,6 +100,7 @@ void zero(void* data, size_t bytes) { LORIKEET_CUDA(cudaMemsetAsync(data, 0, byt
 
 DeviceStatistics statistics() { return Arena::instance().statistics(); }
 uint64_t free_bytes() {
+  (void)current_card();
   size_t left = 0, total = 0;
   LORIKEET_CUDA(cudaMemGetInfo(&left, &total));
   return left;
@@ -110,14 +109,19 @@ void reset_peak() { Arena::instance().reset_peak(); }
 void synchronize() { LORIKEET_CUDA(cudaStreamSynchronize(stream())); }
 bool fast_bf16() { return compute_capability() >= 80; }
 std::string name() {
-  int device = 0;
   cudaDeviceProp properties;
-  LORIKEET_CUDA(cudaGetDevice(&device));
-  LORIKEET_CUDA(cudaGetDeviceProperties(&properties, device));
+  LORIKEET_CUDA(cudaGetDeviceProperties(&properties, card_of_thread.wanted));  // starts nothing on it
   return properties.name;
 }
 
 }  // namespace
+
+uint64_t idle_bytes(int card) {
+  Arena* arena = PerCard<Arena>::all().find(card);
+  if (!arena) return 0;
+  const DeviceStatistics s = arena->statistics();
+  return s.reserved_bytes - s.live_bytes;
+}
 
 const DeviceMemory& memory_functions() {
   static constexpr DeviceMemory functions{&allocate, &from_host, &to_host, &copy, &zero, &statistics, &reset_peak, &free_bytes, &synchronize, &name, &fast_bf16, &send_away};

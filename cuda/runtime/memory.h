@@ -4,6 +4,9 @@
 
 namespace lorikeet::cuda {
 
+/// Of the card in use (per_card.h).
 const DeviceMemory& memory_functions();
+/// What this process took from a card and does not use. Starts nothing on it.
+uint64_t idle_bytes(int card);
 
 }  // namespace lorikeet::cuda

@@ -2,6 +2,7 @@
 #include "cuda/runtime/stream.h"
 
 #include "cuda/runtime/check.h"
+#include "cuda/runtime/per_card.h"
 
 namespace lorikeet::cuda {
 
@@ -15,10 +16,7 @@ Stream::~Stream() {
   if (handle_) cudaStreamDestroy(static_cast<cudaStream_t>(handle_));
 }
 
-void* job_stream() {
-  static Stream* stream = new Stream;  // never destroyed: the driver may be gone by then
-  return stream->handle();
-}
+void* job_stream() { return per_card<Stream>([] { return new Stream; }).handle(); }
 
 void Stream::synchronize() const { LORIKEET_CUDA(cudaStreamSynchronize(static_cast<cudaStream_t>(handle_))); }
 

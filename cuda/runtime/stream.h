@@ -25,8 +25,8 @@ class Stream {
   void* handle_ = nullptr;  // cudaStream_t
 };
 
-/// The stream (cudaStream_t) of kernels, products and copies, made at the first call. Because there is one, memory that is
-/// given back may be handed out again at once.
+/// The stream (cudaStream_t) of kernels, products and copies of the card in use, made at the first call. Because a card has
+/// one, memory that is given back may be handed out again at once.
 void* job_stream();
 
 }  // namespace lorikeet::cuda
