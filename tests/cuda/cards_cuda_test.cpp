@@ -3,6 +3,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/ops/adamw8bit_update.h"
 #include "core/run/chat.h"
 #include "core/run/detail/run_setup.h"
 #include "core/run/plan.h"
@@ -81,11 +82,25 @@ class CardsCudaTest : public QObject {
     VERIFY_THROWS(on_cpu(here), emulation::EmulationError, "memory of card 0 in work of card 1");
   }
 
+  void tablesOfAnOpAreOnEachCard() {
+    Context cx(1, DeviceType::cuda);
+    const auto updated = [&](int card) {
+      const CardScope scope(DeviceType::cuda, card);
+      constexpr int64_t kSize = 600, kBlocks = 3;
+      Tensor p = on_gpu(random_tensor({kSize}, 1)), m = Tensor::zeros({kSize}, DType::u8, DeviceType::cuda), v = Tensor::zeros({kSize}, DType::u8, DeviceType::cuda);
+      Tensor m_absmax = Tensor::zeros({kBlocks}, DType::f32, DeviceType::cuda), v_absmax = Tensor::zeros({kBlocks}, DType::f32, DeviceType::cuda);
+      const Tensor g = on_gpu(random_tensor({kSize}, 2));
+      for (int64_t t = 1; t <= 2; ++t) adamw8bit_update(cx, {p, g, m, v, m_absmax, v_absmax, 1, 1e-3, 0.9, 0.999, 1e-8, 0.1, t});
+      return on_cpu(p);
+    };
+    QCOMPARE(updated(1).to_vector<float>(), updated(0).to_vector<float>());
+  }
+
   void aRunStaysOnItsCard_data() {
     QTest::addColumn<QString>("optimizer");
     QTest::addColumn<QString>("checkpointing");
     QTest::newRow("adamw") << "adamw" << "none";
-    QTest::newRow("8 bits, offloaded") << "adamw8bit" << "offload";
+    QTest::newRow("8 bits, paged, offloaded") << "paged_adamw8bit" << "offload";
   }
   void aRunStaysOnItsCard() {
     QFETCH(QString, optimizer);
