@@ -4,6 +4,7 @@
 #include "core/ops/weight_on.h"
 #include "core/tensor/device_memory.h"
 #include "cuda/ops/twins.h"
+#include "cuda/runtime/device.h"
 #include "cuda/runtime/memory.h"
 
 namespace lorikeet {
@@ -11,6 +12,7 @@ namespace lorikeet {
 void register_cuda_kernels() {
   constexpr DeviceType gpu = DeviceType::cuda;
   set_device_memory(gpu, &cuda::memory_functions());
+  set_device_cards(gpu, &cuda::card_functions());
   upload_weight_slot().set(gpu, &cuda::upload_weight);
   embedding_slot().set(gpu, &cuda::embedding);
   rms_norm_slot().set(gpu, &cuda::rms_norm);

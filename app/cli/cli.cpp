@@ -12,6 +12,7 @@
 #include "app/backends.h"
 #include "core/base/system.h"
 #include "core/base/text.h"
+#include "core/run/detail/run_setup.h"
 #include "core/tensor/cpu_level.h"
 
 namespace lorikeet::cli {
@@ -121,6 +122,7 @@ void check_gpu(const std::string& device) {
   const Json information = gpu_information();
   const std::string reason = information.value("reason", "");
   if (!reason.empty()) throw UnsupportedError("--device " + device + ": " + reason + "; use --device cpu");
+  if (const std::string problem = detail::device_problem(device); !problem.empty()) throw UnsupportedError("--device " + device + ": " + problem + "; use --device cpu or auto");
 }
 
 }  // namespace
@@ -134,7 +136,8 @@ void Cli::check_common() const {
   (void)cpu_level();  // an impossible LORIKEET_CPU_LEVEL is told now
   if (common.threads < 0 || common.threads > 4096) throw UsageError(fmt::format("--threads {}: 0 (decide) to 4096", common.threads));
   const std::string& d = common.device;
-  const bool cuda = d == "cuda" || (d.starts_with("cuda:") && parse_int(d.substr(5)));
+  const auto number = d.starts_with("cuda:") ? parse_int(d.substr(5)) : std::nullopt;
+  const bool cuda = d == "cuda" || (number && *number >= 0 && *number < 1024);
   if (!cuda && d != "auto" && d != "cpu") throw UsageError("--device " + printable(d) + ": known are auto, cpu, cuda, cuda:N");
   if (cuda) check_gpu(d);
   if (common.compute != "auto" && common.compute != "f32" && common.compute != "bf16") throw UsageError("--compute " + printable(common.compute) + ": known are auto, f32, bf16");

@@ -10,7 +10,7 @@ namespace lorikeet::cli {
 namespace {
 
 std::string gpu_text(const Json& g) {
-  std::string text = fmt::format("GPU      {}, {}", g.value("name", ""), human_bytes(g.value("bytes", uint64_t{0})));
+  std::string text = fmt::format("GPU {:<4} {}, {}", g.value("index", 0), g.value("name", ""), human_bytes(g.value("bytes", uint64_t{0})));
   if (g.contains("used_bytes")) text += fmt::format(", {} used", human_bytes(g["used_bytes"].get<uint64_t>()));
   if (g.contains("busy_percent")) text += fmt::format(", {} % busy", g["busy_percent"].get<int>());
   if (g.contains("temperature_c")) text += fmt::format(", {} °C", g["temperature_c"].get<int>());
@@ -50,7 +50,7 @@ void add_selftest(CLI::App& app, Cli& cli) {
   c->callback([&cli] {
     cli.action = [&cli]() -> int {
       cli.check_common();
-      const Json j = run_selftest(cli.common.threads);
+      const Json j = run_selftest(cli.common.threads, cli.common.device);
       std::string text;
       for (const auto& l : j["levels"])
         text += !l.contains("gflops") ? fmt::format("{:<8} largest error {:.2e}, in bf16 {:.2e}   {}   {}\n", l["name"].get<std::string>(), l["max_error"].get<double>(), l["bf16"].value("max_error", 0.0),

@@ -130,7 +130,7 @@ const std::array kFields = {
           "Checkpoints kept", "Older checkpoints are removed once a newer one is safely on disk."},
 
     Field{"device.kind", LORIKEET_FIELD(device, kind), 0, 0, "auto|cpu|cuda", "", kAdvanced, "Device",
-          "Where to compute; auto takes the first usable GPU, else the CPU."},
+          "Where to compute; auto takes the usable GPU with the most free memory, else the CPU. cuda is GPU 0, cuda:N another."},
     Field{"device.compute", LORIKEET_FIELD(device, compute), 0, 0, "auto|f32|bf16", "", kAdvanced, "Compute type",
           "Number type of the matrix products; auto is bf16 where the device has a fast unit for it, else f32."},
     Field{"device.threads", LORIKEET_FIELD(device, threads), 0, 4096, "", "threads", kAdvanced, "Threads",

@@ -51,7 +51,7 @@ std::string_view whole_characters(std::string_view text) {
 
 struct ChatModel::State {
   detail::LoadedModel loaded;
-  std::string prompt_text;
+  std::string prompt_text, device;
   DType kv_type = DType::f32;
 
   const Tokenizer& tokenizer() const {
@@ -171,7 +171,9 @@ ChatModel::ChatModel(const ChatModelRequest& request, std::stop_token stop) : st
   load.options.quantization = request.quant;
   load.threads = static_cast<int>(request.threads);
   detail::require_device(request.device);
-  load.device = detail::device_of(request.device);
+  state_->device = detail::chosen_device(request.device);
+  const CardScope card = detail::use_device(state_->device);
+  load.device = detail::device_of(state_->device);
   load.compute = detail::compute_type_of(request.compute, request.quant, load.device);
   state_->kv_type = kv_type_of(request.kv_cache, load.compute);
   state_->loaded = detail::load_for_use(load, stop);
@@ -180,12 +182,14 @@ ChatModel::~ChatModel() = default;
 
 Generated ChatModel::complete(const std::string& prompt, const SamplingOptions& o, std::stop_token stop,
                               const std::function<void(const std::string&)>& on_text) {
+  const CardScope card = detail::use_device(state_->device);
   state_->prompt_text = prompt;
   return state_->generate(state_->tokenizer().encode(prompt, {.parse_special = true, .add_special = true}), o, stop, on_text);
 }
 
 Generated ChatModel::answer(const Json& messages, const SamplingOptions& o, std::stop_token stop,
                             const std::function<void(const std::string&)>& on_text) {
+  const CardScope card = detail::use_device(state_->device);
   state_->prompt_text = state_->render(messages);
   return state_->generate(state_->tokenizer().encode(state_->prompt_text), o, stop, on_text);
 }
@@ -202,6 +206,7 @@ bool ChatModel::has_adapter() const { return state_->loaded.has_adapter; }
 
 std::vector<Generated> ChatModel::answer_all(const std::vector<Json>& messages, const SamplingOptions& o, int64_t batch,
                                              std::stop_token stop, const std::function<void(int64_t)>& on_done) {
+  const CardScope card = detail::use_device(state_->device);
   std::vector<Generated> out;
   for (size_t first = 0; first < messages.size(); first += static_cast<size_t>(batch)) {
     std::vector<Sequence> sequences;

@@ -3,6 +3,7 @@
 #include "core/base/topology.h"
 #include "core/run/queries.h"
 #include "core/tensor/cpu_level.h"
+#include "core/tensor/device_cards.h"
 
 namespace lorikeet {
 
@@ -28,6 +29,14 @@ Json device_information() {
           {"gpus", Json::array()},
           {"driver", nullptr},
           {"refused", refused}};
+}
+
+std::vector<UsableCard> usable_cards() {
+  std::vector<UsableCard> out;
+  if (const DeviceCards* cards = device_cards(DeviceType::cuda))
+    for (const DeviceCard& c : cards->list())
+      if (c.usable) out.push_back({c.number, c.name, c.bytes});
+  return out;
 }
 
 }  // namespace lorikeet

@@ -63,7 +63,7 @@ struct Job {
 /// A new run (out: run folder, empty = run.folder/run.name decide) or the continuation of one (interface.md `resume`;
 /// max_steps > 0 stops after that many more steps). `given`: dotted keys the user set.
 std::unique_ptr<Job> make_train_job(RunConfig config, std::vector<std::string> given, std::string out);
-/// `device`: a value of device.kind to go on with; empty: the run's own. On another device the steps have other bits.
+/// `device`: a value of device.kind to go on with; empty: the run's own. On another device, or another kind of card, the steps have other bits.
 std::unique_ptr<Job> make_resume_job(std::string run_folder, int64_t max_steps, std::string device = {});
 /// Two steps of such a run of one micro-batch each, in a passing folder. The result is that of `probe` in Plan: see
 /// correct_plan() (plan.h).

@@ -190,6 +190,7 @@ Plan Planner::plan(const RunConfig& wanted, const Card* card) const {
   RunConfig given = wanted;
   if (card) given.device.kind = "auto";  // whether this machine has a GPU does not matter
   add_field_findings(p.findings, given);
+  const CardScope scope = use_device(card ? "cpu" : given.device.kind);
   if (card) given.device.kind = "cuda";
   if (card && given.device.compute == "auto") given.device.compute = card->capability >= 80 && given.quantization.format != "f32" ? "bf16" : "f32";
   RunConfig c = given;

@@ -30,7 +30,11 @@ Json run_information(const std::string& run_folder);
 /// questions from it (from the validation data where there is some). Reads only the first rows.
 struct ChatExamples { std::string system_prompt; std::vector<std::string> questions; bool held_out = false; };
 ChatExamples chat_examples(const RunConfig& config, size_t most, std::stop_token stop = {});
-Json run_selftest(int64_t threads);
+/// `device`: a value of device.kind; auto: every GPU that can be used. Throws UnsupportedError.
+Json run_selftest(int64_t threads, const std::string& device = "auto");
+/// The cards `cuda:N` may name, for menus.
+struct UsableCard { int number = 0; std::string name; uint64_t bytes = 0; };
+std::vector<UsableCard> usable_cards();
 /// The sample project that comes with the program: config with model, data and settings ready to start.
 RunConfig sample_project_config();
 /// Folder with the program's data files (sample data, presets): LORIKEET_RESOURCES, beside the binary, or installed.

@@ -51,6 +51,7 @@ class ScoreJob : public Job {
     load.options.quant = {request_.config.quantization.double_quant, static_cast<int>(request_.config.quantization.block_size)};
     load.threads = static_cast<int>(request_.config.device.threads);
     detail::require_device(request_.config.device.kind);
+    const CardScope card = detail::use_device(request_.config.device.kind);
     load.device = detail::device_of(request_.config.device.kind);
     load.compute = detail::compute_type_of(request_.config.device.compute, request_.quant, load.device);
     if (events.on_progress)

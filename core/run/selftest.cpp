@@ -3,6 +3,7 @@
 #include <cmath>
 #include <functional>
 #include <mutex>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -17,7 +18,9 @@
 #include "core/ops/weight_on.h"
 #include "core/quant/weight_format.h"
 #include "core/run/detail/device_trial.h"
+#include "core/run/detail/run_setup.h"
 #include "core/run/queries.h"
+#include "core/tensor/device_cards.h"
 #include "core/tensor/device_memory.h"
 
 namespace lorikeet {
@@ -139,19 +142,35 @@ Json device_entry(DeviceType device) {
           {"passed", std::isfinite(worst) && worst <= kTolerance && std::isfinite(rounded) && rounded <= kBf16Tolerance}};
 }
 
+/// The GPU that is asked for, or every one that can be used.
+std::vector<std::string> devices_to_test(const std::string& device) {
+  if (device == "cpu" || !has_device(DeviceType::cuda)) return {};
+  if (device != "auto") return {device};
+  const std::vector<UsableCard> cards = usable_cards();
+  if (cards.size() < 2) return {detail::chosen_device(device)};
+  std::vector<std::string> out;
+  for (const UsableCard& c : cards) out.push_back(fmt::format("cuda:{}", c.number));
+  return out;
+}
+
 }  // namespace
 
 void detail::try_device(DeviceType device) {
-  static std::once_flag once;
-  std::call_once(once, [&] {
-    const Json j = device_entry(device);
-    if (!j["passed"].get<bool>())
-      throw RunError(fmt::format("{} computes wrongly: a trial of its kernels is off by {:.1e} in f32 and {:.1e} in bf16; use --device cpu and tell us",
-                                 j["device"].get<std::string>(), j["max_error"].get<double>(), j["bf16"]["max_error"].get<double>()));
-  });
+  static std::mutex mutex;
+  static std::set<int> tried;
+  const std::lock_guard lock(mutex);
+  const DeviceCards* cards = device_cards(device);
+  const int card = cards ? cards->in_use() : 0;
+  if (tried.contains(card)) return;
+  const Json j = device_entry(device);
+  if (!j["passed"].get<bool>())
+    throw RunError(fmt::format("{} computes wrongly: a trial of its kernels is off by {:.1e} in f32 and {:.1e} in bf16; use --device cpu and tell us",
+                               j["device"].get<std::string>(), j["max_error"].get<double>(), j["bf16"]["max_error"].get<double>()));
+  tried.insert(card);
 }
 
-Json run_selftest(int64_t threads) {
+Json run_selftest(int64_t threads, const std::string& device) {
+  detail::require_device(device);
   Context cx(static_cast<int>(threads));
   Json levels = Json::array();
   bool all = true;
@@ -176,8 +195,10 @@ Json run_selftest(int64_t threads) {
                       {"nf4_gweights_per_s", decode_gweights(cx)}, {"passed", passed}});
   }
   force_cpu_level(chosen);
-  if (has_device(DeviceType::cuda)) {
+  for (const std::string& kind : devices_to_test(device)) {
+    const CardScope card = detail::use_device(kind);
     levels.push_back(device_entry(DeviceType::cuda));
+    levels.back()["name"] = kind;
     all = all && levels.back()["passed"].get<bool>();
   }
   return {{"levels", levels}, {"tolerance", kTolerance}, {"bf16_tolerance", kBf16Tolerance}, {"threads", cx.threads()}, {"passed", all}};

@@ -18,6 +18,7 @@
 #include "core/run/detail/training_run.h"
 #include "core/run/jobs.h"
 #include "core/tensor/cpu_level.h"
+#include "core/tensor/device_memory.h"
 #include "core/tensor/host_arena.h"
 
 namespace lorikeet {
@@ -40,6 +41,13 @@ Json number_or_null(double v) { return std::isfinite(v) ? Json(v) : Json(); }
 struct FileHashes { std::string model, tokenizer, data, validation; };
 Json hashes_to_json(const FileHashes& h) {
   return {{"model", h.model}, {"tokenizer", h.tokenizer}, {"data", h.data}, {"validation", h.validation}};
+}
+
+/// With the card in use.
+Json device_to_json(const RunConfig& c) {
+  const DeviceType device = device_of(c.device.kind);
+  return {{"kind", c.device.kind}, {"name", device == DeviceType::cpu ? cpu_probe().model_name : device_memory(device).name()}, {"level", std::string(cpu_level_name(cpu_level()))},
+          {"threads", c.device.threads}, {"compute", c.device.compute}};
 }
 
 /// device.memory_limit for as long as the job works.
@@ -197,8 +205,7 @@ class TrainingJob : public Job {
     run_json_["format_version"] = kRunFormat;
     run_json_["version"] = LORIKEET_VERSION;
     run_json_["config"] = config_to_json(config_);
-    run_json_["device"] = {{"kind", "cpu"}, {"name", cpu_probe().model_name}, {"level", std::string(cpu_level_name(cpu_level()))},
-                           {"threads", config_.device.threads}, {"compute", config_.device.compute}};
+    run_json_["device"] = device_to_json(config_);
     run_json_["hashes"] = hashes_to_json(hashes_);
     run_json_["model"] = {{"architecture", facts_.config.architecture}, {"parameters", plan_.model_parameters}, {"base_name", facts_.base_name}};
     run_json_["policy"] = plan_.policy;
@@ -263,6 +270,7 @@ class TrainJob final : public TrainingJob {
   TrainJob(RunConfig config, std::vector<std::string> given, std::string out) : given_(std::move(given)), out_(std::move(out)) { config_ = std::move(config); }
   JobOutcome run(std::stop_token stop, const JobEvents& events) override {
     config_ = resolve_config(config_, given_);
+    const CardScope card = use_device(config_.device.kind);
     const std::string path = run_path_of(config_, out_);
     refuse_early(path);
     try {
@@ -311,6 +319,7 @@ class ResumeJob final : public TrainingJob {
     run_json_ = folder->read_run_json();
     take_config(*folder);
     take_device();
+    const CardScope card = use_device(config_.device.kind);
     try {
       prepare(stop, events);
     } catch (const Interrupted&) {  // the folder is as it was
@@ -342,16 +351,28 @@ class ResumeJob final : public TrainingJob {
     }
   }
 
+  /// `auto` keeps what the run began with while that can be used.
+  bool another_device(const std::string& before, const std::string& problem) const {
+    if (device_.empty()) return false;
+    if (device_ == "auto") return !problem.empty();
+    return device_of(device_) != device_of(before) || card_of(device_) != card_of(before);
+  }
+
   /// A card that was lost, or a machine without one, need not end a run.
   void take_device() {
-    const std::string before = config_.device.kind;
-    const bool changed = !device_.empty() && device_of(device_) != device_of(before);
-    require_device(changed ? device_ : before);
-    if (!changed) return;
-    config_.device.kind = std::string(device_name(device_of(device_)));
+    const std::string before = config_.device.kind, problem = device_problem(before);
+    if (!another_device(before, problem)) {
+      if (problem.empty()) return;
+      throw UnsupportedError(fmt::format("{}: the run began with device.kind {}: {}. To go on with another: resume --device {}", printable(path_, 300), before, problem,
+                                         has_device(DeviceType::cuda) ? "cuda" : "cpu"));
+    }
+    require_device(device_);
+    config_.device.kind = chosen_device(device_);
+    const CardScope card = use_device(config_.device.kind);
     const bool fast = compute_type_of("auto", config_.quantization.format, device_of(device_)) == ComputeType::bf16;
     if (config_.device.compute == "bf16" && !fast) config_.device.compute = "f32";
     run_json_["config"] = config_to_json(config_);
+    run_json_["device"] = device_to_json(config_);
     notes_.push_back(fmt::format("The run goes on with {} in {}; it began with {}.", config_.device.kind, config_.device.compute, before));
   }
 

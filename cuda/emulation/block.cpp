@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -74,7 +75,7 @@ uint64_t seed_in_use = [] {
   const char* text = std::getenv("LORIKEET_EMULATION_SEED");
   return text ? std::strtoull(text, nullptr, 10) : 0;
 }();
-int64_t launched = 0;
+std::atomic<int64_t> launched = 0;
 
 /// splitmix64
 struct Draws {
@@ -216,7 +217,7 @@ void run_grid(const Launch& launch, const std::function<void()>& body) {
   const uint64_t count = uint64_t{launch.block.x} * launch.block.y * launch.block.z;
   check(launch, count);
   if (recorded([launch, body] { run_grid(launch, body); })) return;
-  ++launched;
+  const int64_t number = ++launched;
   const DeviceAccess access;
   Block b;
   b.launch = &launch;
@@ -229,7 +230,7 @@ void run_grid(const Launch& launch, const std::function<void()>& body) {
   struct Reset {
     ~Reset() { block = nullptr; }
   } at_end;
-  Draws draws{seed_in_use + static_cast<uint64_t>(launched)};
+  Draws draws{seed_in_use + static_cast<uint64_t>(number)};
   std::vector<unsigned> order(count), blocks(static_cast<size_t>(launch.grid.x) * launch.grid.y * launch.grid.z);
   std::iota(order.begin(), order.end(), 0u);
   std::iota(blocks.begin(), blocks.end(), 0u);

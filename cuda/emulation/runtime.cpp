@@ -1,6 +1,9 @@
-// The runtime's twins in the emulation: memory, copies and products on the host, one card that says it is emulated.
+// The runtime's twins in the emulation: memory, copies and products on the host, one card or several that say they are emulated.
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "cuda/backend.h"
@@ -10,22 +13,30 @@
 #include "cuda/runtime/device.h"
 #include "cuda/runtime/matmul.h"
 #include "cuda/runtime/memory.h"
+#include "cuda/runtime/per_card.h"
 
 namespace lorikeet {
 
 GpuList list_gpus() {
   GpuList list;
-  GpuInfo g;
-  g.name = "emulated";
-  g.major = 8;
-  g.total_bytes = cuda::emulation::device_bytes();
-  g.multiprocessors = 1;
-  g.usable = true;
-  list.gpus.push_back(g);
+  for (int card = 0; card < cuda::emulation::device_count(); ++card) {
+    GpuInfo g;
+    g.index = card;
+    g.name = "emulated";
+    g.usable = !cuda::emulation::is_too_old(card);
+    g.major = g.usable ? 8 : 6;
+    if (!g.usable) g.reason = "compute capability 6.0; 7.5 or newer is needed";
+    g.total_bytes = cuda::emulation::device_bytes(card);
+    g.multiprocessors = 1;
+    list.gpus.push_back(g);
+  }
   list.driver = list.runtime = "emulated";
   return list;
 }
-uint64_t free_gpu_bytes(int) { return cuda::emulation::device_bytes() - cuda::emulation::device_bytes_in_use(); }
+uint64_t free_gpu_bytes(int index) {
+  const uint64_t all = cuda::emulation::device_bytes(index);
+  return all - std::min(all, cuda::emulation::device_bytes_in_use(index));
+}
 
 namespace cuda {
 namespace {
@@ -36,6 +47,7 @@ using emulation::recorded;
 
 void copy_now(void* to, const void* from, size_t bytes) {
   const DeviceAccess access;
+  for (const void* p : {static_cast<const void*>(to), from}) emulation::check_card(p, "copy");
   std::memcpy(to, from, bytes);
 }
 void copy(void* to, const void* from, size_t bytes) {
@@ -52,6 +64,7 @@ void to_host(void* host, const void* device, size_t bytes) {
 void zero(void* data, size_t bytes) {
   if (recorded([=] { zero(data, bytes); })) return;
   const DeviceAccess access;
+  emulation::check_card(data, "zero");
   std::memset(data, 0, bytes);
 }
 
@@ -59,9 +72,15 @@ DeviceStatistics statistics() {
   const uint64_t used = emulation::device_bytes_in_use();
   return {used, emulation::device_bytes_peak(), used};
 }
-uint64_t free_bytes() { return emulation::device_bytes() - std::min(emulation::device_bytes(), emulation::device_bytes_in_use()); }
+uint64_t free_bytes() { return free_gpu_bytes(current_card()); }
 void nothing() {}
 std::string name() { return "emulated"; }
+std::vector<DeviceCard> list() {
+  std::vector<DeviceCard> out;
+  for (const GpuInfo& g : list_gpus().gpus) out.push_back({g.index, g.name, g.total_bytes, g.usable, g.reason});
+  return out;
+}
+int in_use() { return card_of_thread.wanted; }
 bool fast_bf16() { return compute_capability() >= 80; }
 
 /// Copies are made as late as their order allows: what is written over too early, or read too early, is not what it was.
@@ -70,6 +89,7 @@ class Away final : public AwayBytes {
   Away(const void* source, size_t bytes) : source_(static_cast<const char*>(source)), bytes_(bytes) {}
   void sent() override {
     const DeviceAccess access;
+    emulation::check_card(source_, "send_away");
     if (data_.empty()) data_.assign(source_, source_ + bytes_);
   }
   void bring_back(void* device) override { to_ = device; }
@@ -111,9 +131,21 @@ const DeviceMemory& memory_functions() {
 
 int compute_capability() { return 80; }
 
+void use_card(int card) { card_of_thread.wanted = card; }
+void set_card() {
+  if (card_of_thread.wanted < 0 || card_of_thread.wanted >= emulation::device_count())
+    throw UnsupportedError("card " + std::to_string(card_of_thread.wanted) + " of " + std::to_string(emulation::device_count()) + " emulated ones");
+  card_of_thread.set = card_of_thread.wanted;
+}
+const DeviceCards& card_functions() {
+  static constexpr DeviceCards functions{&list, &free_gpu_bytes, &use_card, &in_use};
+  return functions;
+}
+
 void matmul(const MatmulArgs& a) {
   if (recorded([a] { matmul(a); })) return;
   const DeviceAccess access;
+  for (const void* p : {a.a, a.b, static_cast<const void*>(a.c)}) emulation::check_card(p, "matmul");
   const std::vector<double> left = operand(a.a, a.type, a.a_stride, a.a_turned, a.m, a.k), right = operand(a.b, a.type, a.b_stride, a.b_turned, a.k, a.n);
   std::vector<double> sums(static_cast<size_t>(a.n));
   for (int64_t i = 0; i < a.m; ++i) {

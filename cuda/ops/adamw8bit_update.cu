@@ -13,6 +13,7 @@
 #include "cuda/device/pack.cuh"
 #include "cuda/device/reduce.cuh"
 #include "cuda/ops/twins.h"
+#include "cuda/runtime/per_card.h"
 
 namespace lorikeet::cuda {
 namespace {
@@ -141,7 +142,7 @@ __global__ void adamw8bit_update_kernel(Constants c, Clip clip, Operands o) {
   }
 }
 
-/// A map's tables, copied to the device once.
+/// A map's tables, copied to each card once.
 struct StoredMap {
   Tensor values, codes;
   explicit StoredMap(const DynamicMap& map)
@@ -149,13 +150,13 @@ struct StoredMap {
         codes(Tensor::from(std::vector<uint8_t>(map.code_of_point.begin(), map.code_of_point.end()), {kDynamicPoints}).on(DeviceType::cuda)) {}
   Map map() const { return {values.data<float>(), codes.data<uint8_t>()}; }
 };
+struct FirstMap : StoredMap { FirstMap() : StoredMap(signed_dynamic_map()) {} };
+struct SecondMap : StoredMap { SecondMap() : StoredMap(unsigned_dynamic_map()) {} };
 Map first_map() {
-  static const StoredMap* stored = new StoredMap(signed_dynamic_map());  // never destroyed: the driver may be gone by then
-  return stored->map();
+  return per_card<FirstMap>([] { return new FirstMap; }).map();
 }
 Map second_map() {
-  static const StoredMap* stored = new StoredMap(unsigned_dynamic_map());
-  return stored->map();
+  return per_card<SecondMap>([] { return new SecondMap; }).map();
 }
 
 Constants constants_of(const Adamw8bitUpdateArgs& a) {

@@ -1,6 +1,6 @@
 // Bytes of the device in pinned memory. Order between the streams is made by events alone: the host waits for nothing.
-// Pinned buffers are kept for the next step, which asks for the same sizes; together they may take two fifths of the
-// machine's memory.
+// Pinned buffers are kept for the next step, which asks for the same sizes; together, for all cards, they may take two
+// fifths of the machine's memory.
 #include "cuda/runtime/away.h"
 
 #include <deque>
@@ -12,6 +12,7 @@
 #include "core/base/system.h"
 #include "core/base/text.h"
 #include "cuda/runtime/check.h"
+#include "cuda/runtime/per_card.h"
 #include "cuda/runtime/recorded.h"
 #include "cuda/runtime/stream.h"
 
@@ -76,10 +77,7 @@ class Pinned {
 
 struct CopyStreams {
   Stream out, in;
-  static CopyStreams& instance() {
-    static CopyStreams* streams = new CopyStreams;
-    return *streams;
-  }
+  static CopyStreams& instance() { return per_card<CopyStreams>([] { return new CopyStreams; }); }
 };
 
 class Away final : public AwayBytes {

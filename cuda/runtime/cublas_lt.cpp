@@ -25,6 +25,7 @@
 #include "cuda/runtime/matmul.h"
 #include "cuda/runtime/matmul_choices.h"
 #include "cuda/runtime/memory.h"
+#include "cuda/runtime/per_card.h"
 #include "cuda/runtime/stream.h"
 
 namespace lorikeet::cuda {
@@ -147,12 +148,6 @@ int attribute(cudaDeviceAttr which, int device) {
   return value;
 }
 
-int current_device() {
-  int device = 0;
-  LORIKEET_CUDA(cudaGetDevice(&device));
-  return device;
-}
-
 /// "NVIDIA H200 9.0"
 std::string device_text(int device) {
   cudaDeviceProp p;
@@ -162,10 +157,7 @@ std::string device_text(int device) {
 
 class Products {
  public:
-  static Products& instance() {
-    static Products* products = new Products;  // never destroyed: the driver may be gone by then
-    return *products;
-  }
+  static Products& instance() { return per_card<Products>([] { return new Products; }); }
   void run(const MatmulArgs& a) {
     const std::lock_guard lock(mutex_);
     check(start(plan_of(a), a, a.c, nullptr), "cublasLtMatmul");
@@ -175,8 +167,8 @@ class Products {
   using Proposals = std::vector<cublasLtMatmulAlgo_t>;
 
   Products()
-      : lt_(cublas_lt()), workspace_bytes_(attribute(cudaDevAttrComputeCapabilityMajor, current_device()) >= 9 ? kWideWorkspace : kWorkspace),
-        choices_(matmul_choices_path(device_text(current_device())), std::to_string(lt_.version)) {
+      : lt_(cublas_lt()), workspace_bytes_(attribute(cudaDevAttrComputeCapabilityMajor, current_card()) >= 9 ? kWideWorkspace : kWorkspace),
+        choices_(matmul_choices_path(device_text(current_card())), std::to_string(lt_.version)) {
     LORIKEET_CUBLAS(lt_.create(&handle_));
     workspace_ = memory_functions().allocate(workspace_bytes_);
   }

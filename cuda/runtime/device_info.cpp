@@ -1,9 +1,13 @@
 // What GPUs there are. Device properties need no context, so asking costs no device memory.
 #include <cuda_runtime_api.h>
 
+#include <array>
+#include <atomic>
+
 #include "cuda/backend.h"
 #include "cuda/runtime/check.h"
 #include "cuda/runtime/device.h"
+#include "cuda/runtime/per_card.h"
 
 namespace lorikeet {
 namespace {
@@ -73,14 +77,16 @@ GpuList list_gpus() {
 namespace cuda {
 
 int compute_capability() {
-  static const int capability = [] {
-    int device = 0, major = 0, minor = 0;
-    LORIKEET_CUDA(cudaGetDevice(&device));
-    LORIKEET_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
-    LORIKEET_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
-    return 10 * major + minor;
-  }();
-  return capability;
+  static std::array<std::atomic<int>, kMostCards> known{};
+  const int card = card_of_thread.wanted;
+  std::atomic<int>& capability = known[static_cast<size_t>(card)];
+  if (capability.load(std::memory_order_relaxed) == 0) {
+    int major = 0, minor = 0;
+    LORIKEET_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, card));
+    LORIKEET_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, card));
+    capability.store(10 * major + minor, std::memory_order_relaxed);
+  }
+  return capability.load(std::memory_order_relaxed);
 }
 
 }  // namespace cuda
@@ -88,6 +94,7 @@ int compute_capability() {
 uint64_t free_gpu_bytes(int index) {
   size_t free_bytes = 0, total_bytes = 0;
   LORIKEET_CUDA(cudaSetDevice(index));
+  cuda::card_of_thread.set = index;  // the thread's own is set again when it works with it
   LORIKEET_CUDA(cudaMemGetInfo(&free_bytes, &total_bytes));
   return free_bytes;
 }

@@ -25,10 +25,11 @@ constexpr size_t kPlainSharedBytes = 48u << 10;  // above it a kernel must be to
 template <class... Parameters, class... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), Grid grid, int threads, size_t shared_bytes, Arguments... arguments) {
 #if defined(__CUDACC__)
+  const auto stream = static_cast<cudaStream_t>(job_stream());  // first: the rest is told to its card
   if (shared_bytes > kPlainSharedBytes)
     LORIKEET_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)));
   const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y), static_cast<unsigned>(grid.z));
-  kernel<<<blocks, threads, shared_bytes, static_cast<cudaStream_t>(job_stream())>>>(static_cast<Parameters>(arguments)...);
+  kernel<<<blocks, threads, shared_bytes, stream>>>(static_cast<Parameters>(arguments)...);
   check_launch(name);
 #else
   emulation::run_grid({name, {static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y), static_cast<unsigned>(grid.z)}, {static_cast<unsigned>(threads), 1, 1}, shared_bytes},

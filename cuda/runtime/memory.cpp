@@ -1,4 +1,4 @@
-// Device memory: chunks of the device, cut by RangeAllocator. A chunk is taken when no hole fits and stays until
+// Device memory, an arena for each card: chunks of the device, cut by RangeAllocator. A chunk is taken when no hole fits and stays until
 // the device has no more and it is empty, so that a training step asks the driver for nothing after the first. What lasts
 // and what steps take have chunks of their own; those of steps stay as long as there are recorded steps, which write there.
 #include "cuda/runtime/memory.h"
@@ -13,6 +13,7 @@
 #include "cuda/runtime/check.h"
 #include "cuda/runtime/device.h"
 #include "cuda/runtime/device_buffer.h"
+#include "cuda/runtime/per_card.h"
 #include "cuda/runtime/range_allocator.h"
 #include "cuda/runtime/recorded.h"
 #include "cuda/runtime/stream.h"
@@ -34,10 +35,7 @@ struct Chunk {
 
 class Arena {
  public:
-  static Arena& instance() {
-    static Arena* arena = new Arena;  // never destroyed: storage may outlive static destruction order
-    return *arena;
-  }
+  static Arena& instance() { return per_card<Arena>([] { return new Arena; }); }
   std::shared_ptr<void> allocate(size_t bytes) {
     const std::lock_guard lock(mutex_);
     auto [chunk, offset] = place(bytes);
@@ -63,10 +61,7 @@ class Arena {
     const std::lock_guard lock(mutex_);
     return recorded_most_ - recorded_from_;
   }
-  void hold_steps(int more) {
-    const std::lock_guard lock(mutex_);
-    recorded_steps_ += more;
-  }
+  std::shared_ptr<void> hold_steps() const { return recorded_steps_; }
   void step_repeated(uint64_t bytes) {
     const std::lock_guard lock(mutex_);
     note_peak(bytes);
@@ -101,7 +96,7 @@ class Arena {
   }
   void drop_empty() {
     std::erase_if(chunks_, [&](const std::unique_ptr<Chunk>& c) {
-      if (!c->ranges.empty() || (c->lifetime == Lifetime::step && recorded_steps_ > 0)) return false;
+      if (!c->ranges.empty() || (c->lifetime == Lifetime::step && recorded_steps_.use_count() > 1)) return false;
       statistics_.reserved_bytes -= c->memory.bytes();
       return true;
     });
@@ -115,7 +110,7 @@ class Arena {
   std::mutex mutex_;
   std::vector<std::unique_ptr<Chunk>> chunks_;
   DeviceStatistics statistics_;
-  int recorded_steps_ = 0;
+  std::shared_ptr<void> recorded_steps_ = std::make_shared<char>();  // each holds it
   uint64_t recorded_from_ = 0, recorded_most_ = 0;  // live bytes at the begin of a recording, and the most since
 };
 
@@ -136,6 +131,7 @@ void zero(void* data, size_t bytes) { LORIKEET_CUDA(cudaMemsetAsync(data, 0, byt
 Lifetime set_lifetime(Lifetime l) { return std::exchange(lifetime, l); }
 DeviceStatistics statistics() { return Arena::instance().statistics(); }
 uint64_t free_bytes() {
+  (void)current_card();
   size_t left = 0, total = 0;
   LORIKEET_CUDA(cudaMemGetInfo(&left, &total));
   return left;
@@ -144,14 +140,19 @@ void reset_peak() { Arena::instance().reset_peak(); }
 void synchronize() { LORIKEET_CUDA(cudaStreamSynchronize(stream())); }
 bool fast_bf16() { return compute_capability() >= 80; }
 std::string name() {
-  int device = 0;
   cudaDeviceProp properties;
-  LORIKEET_CUDA(cudaGetDevice(&device));
-  LORIKEET_CUDA(cudaGetDeviceProperties(&properties, device));
+  LORIKEET_CUDA(cudaGetDeviceProperties(&properties, card_of_thread.wanted));  // starts nothing on it
   return properties.name;
 }
 
 }  // namespace
+
+uint64_t idle_bytes(int card) {
+  Arena* arena = PerCard<Arena>::all().find(card);
+  if (!arena) return 0;
+  const DeviceStatistics s = arena->statistics();
+  return s.reserved_bytes - s.live_bytes;
+}
 
 const DeviceMemory& memory_functions() {
   static constexpr DeviceMemory functions{&allocate, &from_host, &to_host, &copy, &zero, &statistics, &reset_peak, &free_bytes, &synchronize, &name, &fast_bf16, &send_away, &set_lifetime, &record};
@@ -160,7 +161,7 @@ const DeviceMemory& memory_functions() {
 
 void begin_recorded_memory() { Arena::instance().begin_recording(); }
 uint64_t end_recorded_memory() { return Arena::instance().end_recording(); }
-void hold_step_memory(int more) { Arena::instance().hold_steps(more); }
+std::shared_ptr<void> hold_step_memory() { return Arena::instance().hold_steps(); }
 void step_memory_used_again(uint64_t bytes) { Arena::instance().step_repeated(bytes); }
 
 }  // namespace lorikeet::cuda

@@ -50,12 +50,8 @@ class Graph final : public RecordedWork {
  public:
   Graph(cudaGraph_t graph, uint64_t bytes) : bytes_(bytes) {
     LORIKEET_CUDA(cudaGraphInstantiate(&run_, graph, 0));
-    hold_step_memory(1);
   }
-  ~Graph() override {
-    hold_step_memory(-1);
-    cudaGraphExecDestroy(run_);  // waits for a run that goes on
-  }
+  ~Graph() override { cudaGraphExecDestroy(run_); }  // the driver keeps what still runs
   void run() override {
     step_memory_used_again(bytes_);
     LORIKEET_CUDA(cudaGraphLaunch(run_, stream()));
@@ -64,6 +60,7 @@ class Graph final : public RecordedWork {
  private:
   cudaGraphExec_t run_ = nullptr;
   uint64_t bytes_;
+  std::shared_ptr<void> memory_ = hold_step_memory();
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "cuda/runtime/stream.h"
 
 #include "cuda/runtime/check.h"
+#include "cuda/runtime/per_card.h"
 
 namespace lorikeet::cuda {
 
@@ -24,8 +25,7 @@ StreamInstead::~StreamInstead() { stream_instead = nullptr; }
 
 void* job_stream() {
   if (stream_instead) return stream_instead;
-  static Stream* stream = new Stream;  // never destroyed: the driver may be gone by then
-  return stream->handle();
+  return per_card<Stream>([] { return new Stream; }).handle();
 }
 
 void Stream::synchronize() const { LORIKEET_CUDA(cudaStreamSynchronize(static_cast<cudaStream_t>(handle_))); }

@@ -35,8 +35,8 @@ class StreamInstead {
   StreamInstead& operator=(const StreamInstead&) = delete;
 };
 
-/// The stream (cudaStream_t) of kernels, products and copies, made at the first call. Because there is one, memory that is
-/// given back may be handed out again at once.
+/// The stream (cudaStream_t) of kernels, products and copies of the card in use, made at the first call. Because a card has
+/// one, memory that is given back may be handed out again at once.
 void* job_stream();
 
 }  // namespace lorikeet::cuda

@@ -107,6 +107,8 @@ class CommandsTest : public QObject {
     QTest::newRow("wrong type") << QStringList{"plan", "--set", "training.epochs=many"} << "training.epochs";
     QTest::newRow("no equals") << QStringList{"plan", "--set", "adapter.rank"} << "=";
     QTest::newRow("unknown device") << QStringList{"device", "--device", "tpu"} << "tpu";
+    QTest::newRow("no number of a device") << QStringList{"device", "--device", "cuda:x"} << "cuda:N";
+    QTest::newRow("negative number of a device") << QStringList{"device", "--device", "cuda:-1"} << "cuda:N";
     QTest::newRow("level") << QStringList{"device", "--cpu-level", "sse9"} << "sse9";
     QTest::newRow("ids") << QStringList{"detokenize", "--model", "x", "--ids", "1,b"} << "\"b\"";
     QTest::newRow("threads") << QStringList{"device", "--threads", "-1"} << "-1";

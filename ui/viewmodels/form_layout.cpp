@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/run/queries.h"
 
 namespace lorikeet::ui {
 namespace {
@@ -61,8 +62,24 @@ FieldKind field_kind(const Field& field) {
 QStringList field_choices(const Field& field) {
   QStringList out;
   for (const std::string& s : split(field.choices, '|')) out << QString::fromStdString(s);
+  if (field.key == "device.kind" && usable_cards().size() > 1)
+    for (const UsableCard& card : usable_cards())
+      if (card.number > 0) out << QStringLiteral("cuda:%1").arg(card.number);  // cuda is number 0
   return out;
 }
+
+namespace {
+
+/// "GPU 1, NVIDIA H200" where there is more than one; else nothing.
+QString card_text(const QString& value) {
+  const auto cards = usable_cards();
+  for (const UsableCard& card : cards)
+    if (cards.size() > 1 && (value == QStringLiteral("cuda:%1").arg(card.number) || (value == QLatin1String("cuda") && card.number == 0)))
+      return QStringLiteral("%1 %2, %3").arg(QCoreApplication::translate("Choice", "GPU")).arg(card.number).arg(QString::fromStdString(card.name));
+  return {};
+}
+
+}  // namespace
 
 QStringList ordered_choices(const Field& field, int& shown) {
   QStringList all = field_choices(field), usual;
@@ -90,6 +107,8 @@ QString choice_text(const Field& field, const QString& value) {
       {"cosine", QT_TRANSLATE_NOOP("Choice", "Cosine")}, {"linear", QT_TRANSLATE_NOOP("Choice", "Linear")},
       {"constant", QT_TRANSLATE_NOOP("Choice", "Constant")}, {"polynomial", QT_TRANSLATE_NOOP("Choice", "Polynomial")},
       {"cosine_with_restarts", QT_TRANSLATE_NOOP("Choice", "Cosine with restarts")}, {"default", QT_TRANSLATE_NOOP("Choice", "Default")}};
+  if (field.key == "device.kind")
+    if (const QString card = card_text(value); !card.isEmpty()) return card;
   const auto it = kWords.find(value);
   if (it == kWords.end()) return value;
   if (value == "f32" && field.key != "quantization.format") return QStringLiteral("f32");

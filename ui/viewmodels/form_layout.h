@@ -20,6 +20,7 @@ std::vector<FormSection> form_sections();
 
 enum class FieldKind { flag, whole, real, text, list, map, choice };
 FieldKind field_kind(const Field& field);
+/// Of the device also the cards beside the first, where several can be used.
 QStringList field_choices(const Field& field);
 /// The same with the usual ones first; `shown` of them stand side by side, the rest in a menu (0: no such split).
 QStringList ordered_choices(const Field& field, int& shown);

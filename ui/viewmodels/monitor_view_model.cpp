@@ -37,6 +37,20 @@ StepReport step_of(const Json& j) {
   return s;
 }
 
+/// N of a run's cuda:N among the machine's GPUs, else the first that can be used; null when there is none.
+Json gpu_of_run(const Json& machine, const Json& run) {
+  const auto section = [](const Json& j, const char* key) { return j.is_object() && j.contains(key) ? j[key] : Json(); };
+  const std::string kind = text_at(section(section(run, "config"), "device"), "kind");
+  const auto number = kind.starts_with("cuda:") ? parse_int(std::string_view(kind).substr(5)) : std::nullopt;
+  Json out;
+  for (const Json& gpu : machine.value("gpus", Json::array())) {
+    if (!gpu.is_object() || !gpu.value("usable", false)) continue;
+    if (number && gpu.value("index", int64_t{-1}) == *number) return gpu;
+    if (out.is_null()) out = gpu;
+  }
+  return out;
+}
+
 }  // namespace
 
 MonitorViewModel::MonitorViewModel(Session& session, QueryRunner& queries, QObject* parent)
@@ -173,9 +187,7 @@ void MonitorViewModel::askGpu() {
 
 void MonitorViewModel::takeGpu(const Json& information) {
   QString text;
-  const auto gpus = information.find("gpus");
-  for (const Json& gpu : gpus != information.end() && gpus->is_array() ? *gpus : Json::array()) {
-    if (!gpu.value("usable", false)) continue;
+  if (const Json gpu = gpu_of_run(information, information_); gpu.is_object()) {
     QStringList parts;
     const auto number = [&](const char* key) { return gpu.contains(key) && gpu[key].is_number() ? gpu[key].get<double>() : std::nan(""); };
     if (std::isfinite(number("busy_percent"))) parts << tr("%1 % busy").arg(number("busy_percent"), 0, 'f', 0);
@@ -184,7 +196,6 @@ void MonitorViewModel::takeGpu(const Json& information) {
     if (std::isfinite(number("temperature_c"))) parts << tr("%1 °C").arg(number("temperature_c"), 0, 'f', 0);
     if (std::isfinite(number("power_w"))) parts << tr("%1 W").arg(number("power_w"), 0, 'f', 0);
     if (!parts.isEmpty()) text = tr("GPU %1").arg(parts.join(QStringLiteral(" · ")));
-    break;
   }
   if (text == gpu_text_) return;
   gpu_text_ = text;

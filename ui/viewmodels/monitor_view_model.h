@@ -42,7 +42,7 @@ class MonitorViewModel : public QObject {
   /// What the graphics cards do, asked for on the query worker while a run lives; see gpu_information(). Without it, or
   /// without cards, gpuText() stays empty.
   void setGpuQuery(std::function<Json()> query) { gpu_query_ = std::move(query); }
-  /// "GPU 87 % busy · 6.1 of 24 GB · 64 °C · 310 W": of the first card that is used.
+  /// "GPU 87 % busy · 6.1 of 24 GB · 64 °C · 310 W": of the card that the shown run computes on.
   const QString& gpuText() const { return gpu_text_; }
 
   double smoothing() const { return smoothing_; }

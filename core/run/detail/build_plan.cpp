@@ -90,7 +90,7 @@ uint64_t memory_for(const RunConfig& c, const Card* card) {
   uint64_t most = 0;
   if (card) most = card->usable_bytes();
   else if (device == DeviceType::cpu) most = available_memory_bytes() + resident_bytes();  // what this process holds already will be used again or counts as its base
-  else if (has_device(device)) most = device_memory(device).free_bytes() + device_memory(device).statistics().reserved_bytes;
+  else if (device_problem(c.device.kind).empty()) most = device_memory(device).free_bytes() + device_memory(device).statistics().reserved_bytes;
   return c.device.memory_limit > 0 ? std::min(most, static_cast<uint64_t>(c.device.memory_limit)) : most;
 }
 
@@ -98,7 +98,7 @@ std::string device_text(const RunConfig& c, const Card* card) {
   const DeviceType device = device_of(c.device.kind);
   if (card) return fmt::format("{}, not this machine's", card->name);
   if (device == DeviceType::cpu) return fmt::format("CPU, {}, {} thread{}", cpu_level_name(cpu_level()), c.device.threads, c.device.threads == 1 ? "" : "s");
-  return has_device(device) ? device_memory(device).name() : "no GPU";
+  return device_problem(c.device.kind).empty() ? device_memory(device).name() : "no GPU";
 }
 
 }  // namespace
@@ -142,7 +142,7 @@ void fill_plan(Plan& p, const RunConfig& given_config, const RunConfig& given, c
   choose_panels(p, c, model, batches);
   if (p.steps > 0) add_time(p, c, model, batches, card);
   add_disk(p, c, optimizer_state_bytes(q));
-  if (card || has_device(device_of(c.device.kind))) add_memory_findings(p.findings, c, p);  // without the device that is said, and enough
+  if (card || device_problem(c.device.kind).empty()) add_memory_findings(p.findings, c, p);  // without the device that is said, and enough
   add_disk_findings(p.findings, p, c.training.keep_checkpoints);
 }
 

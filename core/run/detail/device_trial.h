@@ -4,7 +4,7 @@
 
 namespace lorikeet::detail {
 
-/// Once in the life of the program, a few milliseconds. Throws RunError with the errors seen, or what the device throws.
+/// On the card that the thread works with; once for each card in the life of the program, a few milliseconds. Throws RunError with the errors seen, or what the device throws.
 void try_device(DeviceType device);
 
 }  // namespace lorikeet::detail

@@ -98,6 +98,8 @@ void add_field_findings(std::vector<Finding>& out, const RunConfig& c) {
                            "Use 2e-4", "optimizer.learning_rate", 2e-4));
   if (!has_device(device_of(c.device.kind)))
     out.push_back(with_fix(finding("error", "device.kind", "No GPU can be used on this machine."), "Use the CPU", "device.kind", "cpu"));
+  else if (const std::string problem = device_problem(c.device.kind); !problem.empty())
+    out.push_back(with_fix(finding("error", "device.kind", fmt::format("device.kind {}: {}.", c.device.kind, problem)), "Decide automatically", "device.kind", "auto"));
   if (device_of(c.device.kind) == DeviceType::cpu && c.device.compute == "bf16" && fast_compute(cpu_level()) != ComputeType::bf16)
     out.push_back(with_fix(finding("warning", "device.compute", "This CPU has no fast unit for bf16: products of bf16 numbers are computed in f32, which saves no time."),
                            "Decide automatically", "device.compute", "auto"));

@@ -34,9 +34,32 @@ bool is_pattern(const StringList& targets) {
   return targets.front().find_first_of("*+?()[]{}|^$\\") != std::string::npos;
 }
 
+/// N of cuda:N; 0 for cuda.
+int number_in(const std::string& kind) {
+  const size_t colon = kind.find(':');
+  return colon == std::string::npos ? 0 : static_cast<int>(parse_int(std::string_view(kind).substr(colon + 1)).value_or(-1));
+}
+
+/// "GPU 0 (NVIDIA H200, 139.8 GiB), GPU 1 (...)"
+std::string text_of(const std::vector<DeviceCard>& cards) {
+  std::vector<std::string> texts;
+  for (const DeviceCard& c : cards) texts.push_back(fmt::format("GPU {} ({}, {}{})", c.number, c.name, human_bytes(c.bytes), c.usable ? "" : ", cannot be used"));
+  return join(texts, ", ");
+}
+
+/// A card that does not answer is not chosen.
+uint64_t room_of(const DeviceCards& cards, int card) {
+  try {
+    return cards.room(card);
+  } catch (const Error&) {
+    return 0;
+  }
+}
+
 void resolve_device(RunConfig& c) {
   require_device(c.device.kind);
-  if (c.device.kind == "auto") c.device.kind = std::string(device_name(device_of(c.device.kind)));
+  c.device.kind = chosen_device(c.device.kind);
+  const CardScope card = use_device(c.device.kind);
   c.device.compute = compute_type_of(c) == ComputeType::bf16 ? "bf16" : "f32";
   resolve_threads(c);
 }
@@ -185,11 +208,51 @@ DeviceType device_of(const std::string& kind) {
   return kind != "auto" || has_device(DeviceType::cuda) ? DeviceType::cuda : DeviceType::cpu;
 }
 
+int card_of(const std::string& kind) {
+  const DeviceCards* cards = device_cards(device_of(kind));
+  if (!cards) return 0;
+  if (kind != "auto") return number_in(kind);
+  std::vector<int> usable;
+  for (const DeviceCard& card : cards->list())
+    if (card.usable) usable.push_back(card.number);
+  if (usable.size() < 2) return usable.empty() ? 0 : usable.front();
+  int best = usable.front();
+  uint64_t most = 0;
+  for (const int card : usable)
+    if (const uint64_t room = room_of(*cards, card); room > most) {
+      most = room;
+      best = card;
+    }
+  return best;
+}
+
+std::string chosen_device(const std::string& kind) {
+  if (kind != "auto") return kind;
+  const std::string device(device_name(device_of(kind)));
+  const int card = card_of(kind);
+  return card == 0 ? device : fmt::format("{}:{}", device, card);
+}
+
+std::string device_problem(const std::string& kind) {
+  const DeviceType device = device_of(kind);
+  if (!has_device(device)) return "no GPU can be used here (`lorikeet device` says why)";
+  const DeviceCards* cards = device_cards(device);
+  if (!cards || kind == "auto") return {};
+  const auto all = cards->list();
+  const int number = number_in(kind);
+  const auto at = std::find_if(all.begin(), all.end(), [&](const DeviceCard& c) { return c.number == number; });
+  if (at != all.end() && at->usable) return {};
+  const std::string why = at == all.end() ? fmt::format("there is no GPU {}", number) : fmt::format("GPU {} cannot be used ({})", number, at->reason);
+  return fmt::format("{}; this machine has {}", why, text_of(all));
+}
+
 void require_device(const std::string& kind) {
-  if (kind.rfind("cuda:", 0) == 0 && kind != "cuda:0")
-    throw UnsupportedError("device.kind " + kind + ": this version uses the first GPU only; hide others with CUDA_VISIBLE_DEVICES and use cuda");
-  if (!has_device(device_of(kind)))
-    throw UnsupportedError("device.kind " + kind + ": no GPU can be used here (`lorikeet device` says why); use --device cpu or auto");
+  if (const std::string problem = device_problem(kind); !problem.empty()) throw UnsupportedError("device.kind " + kind + ": " + problem + "; use --device cpu or auto");
+}
+
+CardScope use_device(const std::string& kind) {
+  const bool there = device_problem(kind).empty();
+  return {there ? device_of(kind) : DeviceType::cpu, there ? card_of(kind) : 0};
 }
 
 ComputeType compute_type_of(const std::string& compute, const std::string& format, DeviceType device) {

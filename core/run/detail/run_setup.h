@@ -9,6 +9,7 @@
 #include "core/models/model_config.h"
 #include "core/quant/weight_format.h"
 #include "core/tensor/cpu_level.h"
+#include "core/tensor/device_cards.h"
 
 namespace lorikeet::detail {
 
@@ -33,8 +34,16 @@ AdapterSpec adapter_spec_of(const RunConfig& config, const std::string& base_mod
 QuantOptions quant_options_of(const RunConfig& config);
 /// The device a value of device.kind means: `auto` is a GPU where this program found one it can use.
 DeviceType device_of(const std::string& kind);
+/// The card a value of device.kind means: `cuda` is number 0, `auto` the usable one with the most room. 0 for the host.
+int card_of(const std::string& kind);
+/// Without `auto`: cpu, cuda or cuda:N.
+std::string chosen_device(const std::string& kind);
+/// Why the device cannot be used, with the cards there are; empty when it can.
+std::string device_problem(const std::string& kind);
 /// Throws UnsupportedError when the device is not there.
 void require_device(const std::string& kind);
+/// From now on this thread computes on the device's card, if there is one.
+CardScope use_device(const std::string& kind);
 /// What a value of device.compute means for weights of this format: `auto` is bf16 where the device is fast at it (a GPU; a
 /// CPU by cpu_level.h), f32 elsewhere and for format f32.
 ComputeType compute_type_of(const std::string& compute, const std::string& format, DeviceType device);

@@ -11,6 +11,7 @@
 #include "core/run/detail/gpu_estimate.h"
 #include "core/run/detail/run_setup.h"
 #include "core/tensor/cpu_level.h"
+#include "core/tensor/device_memory.h"
 
 namespace lorikeet::detail {
 namespace {
@@ -21,7 +22,8 @@ CpuUnit unit_of(const RunConfig& c) { return {cpu_level(), compute_type_of(c)}; 
 
 std::string key_of(const RunConfig& c, const ModelFacts& m, const std::string& policy) {
   const bool gpu = device_of(c.device.kind) != DeviceType::cpu;
-  const std::string where = gpu ? c.device.kind : fmt::format("threads={} {}", c.device.threads, cpu_level_name(cpu_level()));
+  std::string where = fmt::format("threads={} {}", c.device.threads, cpu_level_name(cpu_level()));
+  if (gpu) where = device_problem(c.device.kind).empty() ? device_memory(DeviceType::cuda).name() : c.device.kind;
   return fmt::format("{} {} {} {} {} {}", m.base_name, m.config.parameter_count(), c.quantization.format, policy, where,
                      unit_of(c).compute == ComputeType::bf16 ? "bf16" : "f32");
 }
