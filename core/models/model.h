@@ -49,10 +49,22 @@ inline bool repeats_blocks(CheckpointPolicy policy) { return policy == Checkpoin
 std::string_view checkpoint_policy_name(CheckpointPolicy policy);  // none, norms+swiglu, mlp, full, offload
 /// Throws ConfigError for an unknown name.
 CheckpointPolicy checkpoint_policy_from_name(std::string_view name);
+/// Tokens that go through a block's MLP at a time where whole blocks are run again and a batch has more: its rows are some
+/// three times as wide as all others. As many as products need to be efficient, for each tile decodes the weights anew.
+inline constexpr int64_t kMlpTile = 2048;
+/// With more than so many tiles, attention's gradients on a card are made for a part of the heads at a time: one of up to
+/// kMostGroups, as its key/value heads divide.
+inline constexpr int64_t kGroupTiles = 16, kMostGroups = 4;
+inline int64_t attention_groups(int64_t kv_heads) {
+  int64_t groups = kMostGroups;
+  while (kv_heads % groups != 0) --groups;
+  return groups;
+}
 struct ForwardOptions {
   CheckpointPolicy policy = CheckpointPolicy::none;
   bool training = false;     // adapter dropout on
   uint64_t dropout_seed = 0; // seed and counter of the step: masks are f(seed, layer, element)
+  int64_t mlp_tile = kMlpTile;
 };
 
 /// Keys and values of one sequence for generation, one store a layer.
