@@ -77,7 +77,7 @@ struct Attended {
 void attention_backward(Tape& tape, const Attended& a, const Tensor& d_o) {
   const Context& cx = tape.context();
   const int64_t heads = a.shape.heads / a.groups, kv_heads = a.shape.kv_heads / a.groups, d = a.shape.head_dim, rows = d_o.rows();
-  const bool round = a.q_rows.dtype() == DType::bf16;
+  const bool round = a.q_rows.dtype() != a.lse.dtype();
   const DType sums = a.lse.dtype();
   // A group's rows of q and k are read for the last time when its sums are there, and make room for what these round to.
   Tensor dq = round ? a.q_rows : cx.empty(a.q_rows.shape(), sums), dk = round ? a.k_rows : cx.empty(a.k_rows.shape(), sums), dv = cx.empty(a.v_rows.shape(), sums);

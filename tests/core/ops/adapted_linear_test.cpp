@@ -151,7 +151,8 @@ class AdaptedLinearTest : public QObject {
         const Sizes n{20, 33, 17, 3};
         const DType sums = type == DType::bf16 ? DType::f32 : type;
         const PlainWeight w(random_tensor({n.out, n.in}, 1));
-        const Tensor x = random_tensor({n.tokens, n.in}, 2, type), a = random_tensor({n.rank, n.in}, 4, sums), b = random_tensor({n.out, n.rank}, 5, sums), dy = random_tensor({n.tokens, n.out}, 6, type);
+        const Tensor x = random_tensor({n.tokens, n.in}, 2, type), dy = random_tensor({n.tokens, n.out}, 6, type);
+        const Tensor a = random_tensor({n.rank, n.in}, 4, sums), b = random_tensor({n.out, n.rank}, 5, sums);
         struct { Tensor y, h, dx, da, db; } all, parts;
         for (auto* r : {&all, &parts}) {
           r->y = Tensor::empty({n.tokens, n.out}, type);
