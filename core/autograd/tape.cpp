@@ -71,6 +71,7 @@ Var Tape::checkpoint(const Var& input, std::function<Var(Tape&, const Var&)> blo
   const size_t number = away ? away->send(input->value) : 0;
   record(out, [out, input, value = away ? Tensor() : input->value, away, number, block = std::move(block)](Tape& tape) {
     Tape again(tape.context(), true, tape.store_);
+    again.result_.wanted = false;
     Var start = make_leaf(away ? away->take(number) : value, input->needs_grad);
     Var end = block(again, start);
     if (!end->needs_grad) return;
@@ -81,6 +82,50 @@ Var Tape::checkpoint(const Var& input, std::function<Var(Tape&, const Var&)> blo
     if (start->grad.defined()) tape.accumulate(input, start->grad, start->grad_shared);
   });
   return out;
+}
+
+Var Tape::checkpoint_rows(const Var& input, int64_t tile, RowsBlock block, const BlockResult& result) {
+  const int64_t rows = input->value.rows();
+  Tensor all;
+  if (result.wanted) {
+    all = result.place.defined() ? result.place : Tensor::empty(input->value.shape(), input->value.dtype(), input->value.device());
+    for (int64_t first = 0; first < rows; first += tile) {
+      const int64_t end = std::min(rows, first + tile);
+      Tape silent(cx_, false);
+      silent.result_.place = all.slice(first, end);
+      const Var made = block(silent, make_leaf(input->value.slice(first, end), false), first);
+      if (made->value.raw() != silent.result_.place.raw()) silent.result_.place.copy_from(made->value);
+    }
+  }
+  Var out = make_leaf(all, recording_);
+  out->grad_dtype = input->value.dtype();
+  record(out, [out, input, value = input->value, tile, block = std::move(block)](Tape& tape) { tape.rows_backward(out, input, value, tile, block); });
+  return out;
+}
+
+void Tape::rows_backward(const Var& out, const Var& input, const Tensor& value, int64_t tile, const RowsBlock& block) {
+  const Tensor grad = std::exchange(out->grad, Tensor());
+  const bool wanted = input->needs_grad, in_place = !out->grad_shared && grad.dtype() == value.dtype();
+  Tensor sum;
+  if (wanted) sum = in_place ? grad : Tensor::empty(value.shape(), value.dtype(), value.device());
+  for (int64_t first = 0; first < value.rows(); first += tile) {
+    const int64_t end = std::min(value.rows(), first + tile);
+    Tape again(cx_, true, store_);
+    again.result_.wanted = false;
+    const Var start = make_leaf(value.slice(first, end), wanted);
+    const Var last = block(again, start, first);
+    Tensor place = wanted ? sum.slice(first, end) : Tensor();
+    if (last->needs_grad) {
+      forget(last);
+      last->grad = grad.slice(first, end);
+      last->grad_shared = out->grad_shared;
+      again.run_records();
+    }
+    if (!wanted) continue;
+    if (!start->grad.defined()) place.fill(0);
+    else if (start->grad.raw() != place.raw()) place.copy_from(start->grad);
+  }
+  if (wanted) accumulate(input, std::move(sum));
 }
 
 void Tape::backward(const Var& out, Tensor seed) {

@@ -59,6 +59,12 @@ Var make_leaf(Tensor value, bool needs_grad);
 /// (undefined at first) for each parameter; gradients of these go here instead of into the Var.
 using GradientStore = std::unordered_map<const VarNode*, Tensor>;
 
+/// What becomes of the value that a block's last op makes.
+struct BlockResult {
+  bool wanted = true;  // false: a block is run again for its gradients, and nobody reads its end
+  Tensor place;        // where it is to lie; undefined: in fresh memory
+};
+
 class Tape {
  public:
   /// recording = false: forward only, nothing is kept.
@@ -67,6 +73,8 @@ class Tape {
   Tape& operator=(const Tape&) = delete;
   Context& context() { return cx_; }
   bool recording() const { return recording_; }
+  /// For the last op of a checkpointed block, which may make use of it: any other way to give a result is right too.
+  const BlockResult& result() const { return result_; }
   /// True when the tape records and any input needs a gradient: then an op must keep what its backward reads.
   bool keeps(std::initializer_list<Var> inputs) const;
   /// A new value on the tape made by an op; needs_grad when any input needs it and the tape records.
@@ -84,17 +92,24 @@ class Tape {
   /// it. The recomputation is bit-identical. Parameters used inside are leaves and get their gradients as usual.
   /// With `away` the input waits in host memory; then nobody else may hold it.
   Var checkpoint(const Var& input, std::function<Var(Tape&, const Var&)> block, std::shared_ptr<AwayQueue> away = nullptr);
+  /// The same for a block that takes each row by itself and gives rows like its input's: it is run over `tile` rows at a time
+  /// (`first`: the number of the first), so that one tile's values are alive at once, forward and backward. Gradients of
+  /// parameters add up from the first tile to the last. The gradient of the input takes the place of the result's.
+  Var checkpoint_rows(const Var& input, int64_t tile, std::function<Var(Tape&, const Var& rows, int64_t first)> block, const BlockResult& result = {});
   /// Starts from out->grad = seed (taken over) and clears the records as it goes (memory falls as backward proceeds).
   void backward(const Var& out, Tensor seed);
   size_t records() const { return records_.size(); }
 
  private:
+  using RowsBlock = std::function<Var(Tape&, const Var&, int64_t)>;
+  void rows_backward(const Var& out, const Var& input, const Tensor& value, int64_t tile, const RowsBlock& block);
   struct Record { Var out; std::function<void(Tape&)> backward; };
   void run_records();
   Tensor* stored(const Var& v);
   Context& cx_;
   bool recording_;
   GradientStore* store_;
+  BlockResult result_;
   std::vector<Record> records_;
 };
 

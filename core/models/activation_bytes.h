@@ -13,7 +13,14 @@ struct ActivationBytes {
   uint64_t saved = 0;  // kept from forward to backward when the loss begins
   uint64_t peak = 0;   // most that is alive at once, `saved` included
 };
-/// A pass over `tokens` tokens in documents of up to `longest`, of which `targets` have a target. `ranks` holds the
+struct ActivationPass {
+  int64_t tokens = 0;
+  int64_t longest = 0;  // tokens of the longest document
+  int64_t targets = 0;  // tokens that have a target
+  bool on_card = false;
+  int64_t mlp_tile = kMlpTile;
+};
+/// `ranks` holds the
 /// adapter rank of each matrix of linear_shapes(config), 0 for none. Not in here: weights, adapters, their gradients and
 /// optimizer state, and the kernels' scratch (Context::scratch_bytes).
 ///
@@ -21,8 +28,9 @@ struct ActivationBytes {
 /// K = kv_heads * head_dim, C, F the widths: x C, norm C, q Q, k K, v K, o Q, middle C, norm C, gate F, up F, product F,
 /// one h of the adapter's rank for each linear, `heads` softmax sums and 2 norm factors:
 /// 4 C + 2 Q + 2 K + 3 F + sum of ranks + heads + 2, each 4 bytes. Computing in bf16 takes 2 bytes for all but x, middle
-/// and the sums and factors. Policy norms+swiglu drops both norms and the product, mlp gate and up too; full keeps x.
+/// and the sums and factors. Policy norms+swiglu drops both norms and the product, mlp gate and up too; full keeps x. With
+/// offload a card holds the x of the block at work and the next one to come.
 ActivationBytes activation_bytes(const ModelConfig& config, const std::vector<int64_t>& ranks, CheckpointPolicy policy,
-                                 ComputeType compute, int64_t tokens, int64_t longest, int64_t targets);
+                                 ComputeType compute, const ActivationPass& pass);
 
 }  // namespace lorikeet

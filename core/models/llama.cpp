@@ -68,9 +68,13 @@ class Llama final : public Model {
     const bool whole_blocks = repeats_blocks(options.policy);
     const bool away = options.policy == CheckpointPolicy::offload && tape.context().device() != DeviceType::cpu;
     const auto queue = away ? std::make_shared<AwayQueue>() : nullptr;
-    if (!whole_blocks) in.policy = options.policy;
-    const AttendFn attend = [starts = sent.document_starts, shape = attention_shape()](Tape& t, const Var& q, const Var& k, const Var& v) {
-      return attention(t, q, k, v, starts, shape);
+    in.policy = options.policy;
+    if (whole_blocks) in.mlp_tile = options.mlp_tile;
+    // From here on a group's sums are less than a tile of the MLP takes; on a CPU heads share out one call's work.
+    const bool in_groups = whole_blocks && tape.context().device() != DeviceType::cpu && batch.tokens() > kGroupTiles * options.mlp_tile;
+    const AttendFn attend = [starts = sent.document_starts, shape = attention_shape(), turn = Rotation{in.positions, in.cos_sin, in.rows},
+                             groups = in_groups ? attention_groups(config_.kv_heads) : 1](Tape& t, const Var& q, const Var& k, const Var& v) {
+      return rotary_attention(t, q, k, v, turn, starts, shape, groups);
     };
     Var x = embedding(tape, *embedding_, embedding_->device() == norm_.device() ? sent.ids : embedding_ids(batch.ids), norm_.dtype());
     for (const LlamaBlock& block : blocks_) {
@@ -97,7 +101,8 @@ class Llama final : public Model {
     Var x = embedding(tape, *embedding_, embedding_ids(fresh.ids), norm_.dtype());
     for (size_t layer = 0; layer < blocks_.size(); ++layer) {
       const AttendFn attend = [&](Tape& t, const Var& q, const Var& k, const Var& v) {
-        return attend_caches(t, layer, ids, fresh, caches, q, k, v);
+        const auto turned = [&](const Var& rows) { return rope(t, rows, in.positions, in.cos_sin, config_.head_dim, in.rows); };
+        return attend_caches(t, layer, ids, fresh, caches, turned(q), turned(k), v);
       };
       x = llama_block_forward(tape, blocks_[layer], config_, in, x, attend);
     }

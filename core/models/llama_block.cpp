@@ -16,6 +16,42 @@ Linear make_linear(WeightSource& source, const LinearShape& shape, bool bias) {
   return Linear(shape.name, std::move(weight), std::move(values));
 }
 
+/// x + o(attention(...))
+Var attention_half(Tape& tape, const LlamaBlock& block, const ModelConfig& config, const BlockInputs& in, const Var& x, const AttendFn& attend) {
+  const auto apply = [&](LlamaBlock::Place place, const Var& input, bool wide, const Var& residual = nullptr) {
+    return linear(tape, block.linears[place], input, {.training = in.training, .dropout_seed = in.dropout_seed, .wide = wide, .residual = residual});
+  };
+  // Where blocks are run again the norm is not kept either: most is alive while attention goes backward.
+  Var a = rms_norm(tape, x, block.input_norm, config.norm_eps, {in.rows, in.policy != CheckpointPolicy::none});
+  Var q = apply(LlamaBlock::q, a, true), k = apply(LlamaBlock::k, a, true);
+  Var v = apply(LlamaBlock::v, a, false);
+  Tape::forget(a);
+  Var context = attend(tape, q, k, v);
+  for (const Var& used : {q, k, v}) Tape::forget(used);
+  Var middle = apply(LlamaBlock::o, context, true, x);
+  Tape::forget(context);
+  return middle;
+}
+
+/// middle + down(activation(gate) * up), for rows of the residual stream from `first` on.
+Var mlp_half(Tape& tape, const LlamaBlock& block, const ModelConfig& config, const BlockInputs& in, const Var& middle, int64_t first) {
+  const bool mlp_again = in.policy == CheckpointPolicy::mlp, again = mlp_again || in.policy == CheckpointPolicy::norms_swiglu;
+  const LinearCall call{.training = in.training, .dropout_seed = in.dropout_seed, .remake = mlp_again, .first_row = first};
+  Var m = rms_norm(tape, middle, block.post_attention_norm, config.norm_eps, {in.rows, again});
+  Var gate = linear(tape, block.linears[LlamaBlock::gate], m, call);
+  Var s = gated_linear(tape, block.linears[LlamaBlock::up], m, gate, config.activation, again, call);
+  Tape::forget(m);
+  Tape::forget(gate);
+  LinearCall last = call;
+  last.remake = false;
+  last.wide = true;
+  last.residual = middle;
+  last.result = tape.result();
+  Var out = linear(tape, block.linears[LlamaBlock::down], s, last);
+  Tape::forget(s);
+  return out;
+}
+
 }  // namespace
 
 LlamaBlock make_llama_block(const ModelConfig& config, int64_t layer, WeightSource& source) {
@@ -35,29 +71,10 @@ LlamaBlock make_llama_block(const ModelConfig& config, int64_t layer, WeightSour
 
 Var llama_block_forward(Tape& tape, const LlamaBlock& block, const ModelConfig& config, const BlockInputs& in,
                         const Var& x, const AttendFn& attend) {
-  const bool again = in.policy != CheckpointPolicy::none, mlp_again = in.policy == CheckpointPolicy::mlp;
-  const RowsAs normed{in.rows, again};
-  const auto call = [&](bool wide, bool remake, const Var& residual) { return LinearCall{in.training, in.dropout_seed, wide, remake, residual}; };
-  const auto apply = [&](LlamaBlock::Place place, const Var& input, bool wide = false, bool remake = false, const Var& residual = nullptr) {
-    return linear(tape, block.linears[place], input, call(wide, remake, residual));
-  };
-  Var a = rms_norm(tape, x, block.input_norm, config.norm_eps, normed);
-  Var q = rope(tape, apply(LlamaBlock::q, a, true), in.positions, in.cos_sin, config.head_dim, in.rows);
-  Var k = rope(tape, apply(LlamaBlock::k, a, true), in.positions, in.cos_sin, config.head_dim, in.rows);
-  Var v = apply(LlamaBlock::v, a);
-  Tape::forget(a);
-  Var context = attend(tape, q, k, v);
-  for (const Var& used : {q, k, v}) Tape::forget(used);
-  Var middle = apply(LlamaBlock::o, context, true, false, x);
-  Tape::forget(context);
-
-  Var m = rms_norm(tape, middle, block.post_attention_norm, config.norm_eps, normed);
-  Var gate = apply(LlamaBlock::gate, m, false, mlp_again);
-  Var s = gated_linear(tape, block.linears[LlamaBlock::up], m, gate, config.activation, again, call(false, mlp_again, nullptr));
-  Tape::forget(m);
-  Tape::forget(gate);
-  Var out = apply(LlamaBlock::down, s, true, false, middle);
-  Tape::forget(s);
+  const Var middle = attention_half(tape, block, config, in, x, attend);
+  const auto mlp = [&block, &config, in](Tape& t, const Var& rows, int64_t first) { return mlp_half(t, block, config, in, rows, first); };
+  const bool tiled = in.mlp_tile > 0 && middle->value.rows() > in.mlp_tile;
+  Var out = tiled ? tape.checkpoint_rows(middle, in.mlp_tile, mlp, tape.result()) : mlp(tape, middle, 0);
   Tape::forget(middle);
   return out;
 }

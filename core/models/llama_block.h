@@ -22,8 +22,9 @@ struct BlockInputs {
   uint64_t dropout_seed = 0;
   DType rows = DType::f32;  // of what the linear layers read and write; the residual stream keeps its own type
   CheckpointPolicy policy = CheckpointPolicy::none;  // what backward makes again instead of keeping it
+  int64_t mlp_tile = 0;  // rows that go through the MLP at a time; 0: all
 };
-/// Attention of rotated q and k: over packed documents (training) or against caches (generation).
+/// Attention of q and k, which it rotates: over packed documents (training) or against caches (generation).
 using AttendFn = std::function<Var(Tape&, const Var& q, const Var& k, const Var& v)>;
 
 LlamaBlock make_llama_block(const ModelConfig& config, int64_t layer, WeightSource& source);

@@ -62,10 +62,22 @@ void check_token_ids(const std::vector<int32_t>& ids, int64_t vocabulary);
 /// The batch with a document of fill tokens, none of them a target, and with empty documents behind it, so that it has at
 /// least so many of both: what the others give is not touched by it.
 TokenBatch filled_up(const TokenBatch& batch, int64_t tokens, int64_t documents);
+/// Tokens that go through a block's MLP at a time where whole blocks are run again and a batch has more: its rows are some
+/// three times as wide as all others. As many as products need to be efficient, for each tile decodes the weights anew.
+inline constexpr int64_t kMlpTile = 2048;
+/// With more than so many tiles, attention's gradients on a card are made for a part of the heads at a time: one of up to
+/// kMostGroups, as its key/value heads divide.
+inline constexpr int64_t kGroupTiles = 16, kMostGroups = 4;
+inline int64_t attention_groups(int64_t kv_heads) {
+  int64_t groups = kMostGroups;
+  while (kv_heads % groups != 0) --groups;
+  return groups;
+}
 struct ForwardOptions {
   CheckpointPolicy policy = CheckpointPolicy::none;
   bool training = false;     // adapter dropout on
   uint64_t dropout_seed = 0; // seed and counter of the step: masks are f(seed, layer, element)
+  int64_t mlp_tile = kMlpTile;
   const BatchThere* there = nullptr;
 };
 

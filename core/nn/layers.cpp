@@ -91,41 +91,70 @@ Var rope(Tape& tape, const Var& x, const Tensor& positions, const Tensor& cos_si
   return out;
 }
 
-Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, const Tensor& document_starts,
-              AttentionShape shape) {
-  const DType dtype = q->value.dtype();
+namespace {
+
+/// What attention keeps for its backward.
+struct Attended {
+  Var q, k, v;
+  Tensor q_rows, k_rows, v_rows, o, lse, document_starts;
+  Rotation rotation;
+  AttentionShape shape;
+  int64_t groups;
+};
+
+void attention_backward(Tape& tape, const Attended& a, const Tensor& d_o) {
+  const Context& cx = tape.context();
+  const int64_t heads = a.shape.heads / a.groups, kv_heads = a.shape.kv_heads / a.groups, d = a.shape.head_dim, rows = d_o.rows();
+  const bool round = a.q_rows.dtype() != a.lse.dtype();
+  const DType sums = a.lse.dtype();
+  // A group's rows of q and k are read for the last time when its sums are there, and make room for what these round to.
+  Tensor dq = round ? a.q_rows : cx.empty(a.q_rows.shape(), sums), dk = round ? a.k_rows : cx.empty(a.k_rows.shape(), sums), dv = cx.empty(a.v_rows.shape(), sums);
+  Tensor dq_sums = round ? cx.empty({rows, heads * d}, sums) : Tensor(), dk_sums = round ? cx.empty({rows, kv_heads * d}, sums) : Tensor();
+  AttentionShape shape = a.shape;
+  shape.heads = heads;
+  shape.kv_heads = kv_heads;
+  for (int64_t g = 0; g < a.groups; ++g) {
+    const auto wide = [&](const Tensor& t) { return t.columns(g * heads * d, (g + 1) * heads * d); };
+    const auto narrow = [&](const Tensor& t) { return t.columns(g * kv_heads * d, (g + 1) * kv_heads * d); };
+    Tensor dq_rows = wide(dq), dk_rows = narrow(dk), dv_rows = narrow(dv);
+    Tensor& dq_part = round ? dq_sums : dq_rows;
+    Tensor& dk_part = round ? dk_sums : dk_rows;
+    attention_backward(tape.context(), {.d_o = wide(d_o),
+                                        .q = wide(a.q_rows),
+                                        .k = narrow(a.k_rows),
+                                        .v = narrow(a.v_rows),
+                                        .o = wide(a.o),
+                                        .lse = a.lse.columns(g * heads, (g + 1) * heads),
+                                        .document_starts = a.document_starts,
+                                        .dq = dq_part,
+                                        .dk = dk_part,
+                                        .dv = dv_rows,
+                                        .shape = shape});
+    const auto turn_back = [&](Tensor& x, Tensor& rounded) {
+      rope(tape.context(), {.x = x, .positions = a.rotation.positions, .cos_sin = a.rotation.cos_sin, .head_dim = d, .inverse = true, .rounded = round ? &rounded : nullptr});
+    };
+    turn_back(dq_part, dq_rows);
+    turn_back(dk_part, dk_rows);
+  }
+  tape.accumulate(a.q, dq);
+  tape.accumulate(a.k, dk);
+  tape.accumulate(a.v, dv);
+}
+
+}  // namespace
+
+Var rotary_attention(Tape& tape, const Var& q, const Var& k, const Var& v, const Rotation& rotation, const Tensor& document_starts, AttentionShape shape, int64_t groups) {
   const bool keep = tape.keeps({q, k, v});
-  const DType sums = dtype == DType::bf16 ? DType::f32 : dtype;
-  Tensor o = tape.context().empty(q->value.shape(), dtype), lse;
-  if (keep) lse = tape.context().empty({q->value.rows(), shape.heads}, sums);
-  attention(tape.context(), {.q = q->value,
-                             .k = k->value,
-                             .v = v->value,
-                             .document_starts = document_starts,
-                             .o = o,
-                             .lse = keep ? &lse : nullptr,
-                             .shape = shape});
+  Tape silent(tape.context(), false);  // attention's own backward turns the gradients back
+  const auto turned = [&](const Var& x) { return rope(silent, x, rotation.positions, rotation.cos_sin, shape.head_dim, rotation.rows)->value; };
+  const Tensor q_rows = turned(q), k_rows = turned(k);
+  const DType dtype = q_rows.dtype();
+  Tensor o = tape.context().empty(q_rows.shape(), dtype), lse;
+  if (keep) lse = tape.context().empty({q_rows.rows(), shape.heads}, dtype == DType::bf16 ? DType::f32 : dtype);
+  attention(tape.context(), {.q = q_rows, .k = k_rows, .v = v->value, .document_starts = document_starts, .o = o, .lse = keep ? &lse : nullptr, .shape = shape});
   Var out = tape.make(o, {q, k, v});
   if (!keep) return out;
-  tape.record(out,
-              [out, q, k, v, qv = q->value, kv = k->value, vv = v->value, o, lse, document_starts, shape, sums](Tape& t) {
-                Tensor dq = t.context().empty(qv.shape(), sums), dk = t.context().empty(kv.shape(), sums);
-                Tensor dv = t.context().empty(vv.shape(), sums);
-                attention_backward(t.context(), {.d_o = out->grad,
-                                                 .q = qv,
-                                                 .k = kv,
-                                                 .v = vv,
-                                                 .o = o,
-                                                 .lse = lse,
-                                                 .document_starts = document_starts,
-                                                 .dq = dq,
-                                                 .dk = dk,
-                                                 .dv = dv,
-                                                 .shape = shape});
-                t.accumulate(q, dq);
-                t.accumulate(k, dk);
-                t.accumulate(v, dv);
-              });
+  tape.record(out, [out, a = Attended{q, k, v, q_rows, k_rows, v->value, o, lse, document_starts, rotation, shape, groups}](Tape& t) { attention_backward(t, a, out->grad); });
   return out;
 }
 

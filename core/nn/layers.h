@@ -23,8 +23,17 @@ Var layer_norm(Tape& tape, const Var& x, const Tensor& weight, const Tensor& bia
 /// Rotates x's own storage, so x must have no other reader; when `rows` is bf16 the result, and the gradient of x, are rounded
 /// copies. Keeps nothing but the shared positions and table.
 Var rope(Tape& tape, const Var& x, const Tensor& positions, const Tensor& cos_sin, int64_t head_dim, DType rows);
-/// Keeps q, k, v, o and one value per row and head.
-Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, const Tensor& document_starts, AttentionShape shape);
+/// How attention turns q and k, and what it sees of them then (RowsAs::dtype).
+struct Rotation {
+  Tensor positions;  // [T] i32
+  Tensor cos_sin;    // [P, D], see RopeArgs
+  DType rows = DType::f32;
+};
+/// Attention of q and k rotated, which takes the storage of q and k as rope does. Keeps q, k, v, o and one value per row and
+/// head. Where rows are rounded, the gradients of q and k take their places; `groups` (a divisor of the key/value heads): how
+/// many parts of the heads backward takes one after another, so that one part's sums of these are alive. It changes no bit
+/// where heads do not share sums, as on cards.
+Var rotary_attention(Tape& tape, const Var& q, const Var& k, const Var& v, const Rotation& rotation, const Tensor& document_starts, AttentionShape shape, int64_t groups = 1);
 /// activation(gate) * up. Keeps gate and up (or the ways to make them again); the output replaces gate when nothing is kept.
 Var swiglu(Tape& tape, const Var& gate, const Var& up, GateActivation activation = GateActivation::silu, bool remake = false);
 /// The same when its result is there already.

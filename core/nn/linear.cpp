@@ -15,6 +15,7 @@ struct Applied {
   Var a, b;     // null: no adapter
   double scale, dropout;
   uint64_t seed;
+  int64_t first_row;
 
   void run(Context& cx, const Tensor& x, Tensor& y, Tensor& h, const LinearEpilogue& then = {}) const {
     adapted_linear(cx, {.x = x,
@@ -27,7 +28,8 @@ struct Applied {
                         .h = a ? &h : nullptr,
                         .dropout = dropout,
                         .dropout_seed = seed,
-                        .then = then});
+                        .then = then,
+                        .dropout_row = first_row});
   }
 };
 
@@ -61,7 +63,8 @@ void linear_backward(Tape& tape, const Var& out, const Applied& layer, const Sav
                                            .dx = needs_dx ? &dx : nullptr,
                                            .accumulate_dx = add_into,
                                            .da = adapted ? &tape.grad_sum(layer.a) : nullptr,
-                                           .db = adapted ? &tape.grad_sum(layer.b) : nullptr});
+                                           .db = adapted ? &tape.grad_sum(layer.b) : nullptr,
+                                           .dropout_row = layer.first_row});
   if (needs_dx && !add_into) tape.accumulate(s.x, dx);
 }
 
@@ -72,7 +75,7 @@ uint64_t layer_seed(uint64_t dropout_seed, const std::string& name) {
 
 Applied applied(const Linear& layer, const LinearCall& call) {
   const LoraAdapter* adapter = layer.adapter() && layer.adapter()->enabled ? layer.adapter() : nullptr;
-  Applied out{&layer.weight(), layer.bias(), nullptr, nullptr, 1.0, 0.0, 0};
+  Applied out{&layer.weight(), layer.bias(), nullptr, nullptr, 1.0, 0.0, 0, call.first_row};
   if (!adapter) return out;
   out.a = adapter->a;
   out.b = adapter->b;
@@ -86,11 +89,13 @@ Var run_linear(Tape& tape, const Linear& layer, const Var& x, const LinearCall& 
   const Applied run = applied(layer, call);
   const int64_t tokens = x->value.rows();
   const DType rows = x->value.dtype(), type = (call.wide || call.residual) && rows == DType::bf16 ? DType::f32 : rows;
-  Tensor y = tape.context().empty({tokens, layer.out_features()}, type), h;
+  Tensor y, h;
+  if (call.result.wanted) y = call.result.place.defined() ? call.result.place : tape.context().empty({tokens, layer.out_features()}, type);
   if (run.a) h = tape.context().empty({tokens, run.a->value.dim(0)}, rows);
-  if (call.residual) then.residual = &call.residual->value;
-  run.run(tape.context(), x->value, y, h, then);
+  if (call.residual && y.defined()) then.residual = &call.residual->value;
+  if (run.a || y.defined()) run.run(tape.context(), x->value, y, h, then);
   Var out = tape.make(y, {x, run.a, run.b, call.residual});
+  out->grad_dtype = type;
   if (!out->needs_grad) return out;
   const Saved saved{x, run.a || call.remake ? Kept(x) : Kept(), h, rows};
   if (call.remake)

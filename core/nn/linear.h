@@ -40,7 +40,7 @@ class Linear {
   std::unique_ptr<LoraAdapter> adapter_;
 };
 
-/// The op on the tape: y = x W^T (+ bias) (+ adapter). The dropout mask is f(dropout_seed, layer name, element).
+/// The op on the tape: y = x W^T (+ bias) (+ adapter). The dropout mask is f(dropout_seed, layer name, row, column).
 /// Kept for backward: x (or the way to make it again) and h [T, R] when the layer has an adapter that is on (layers that
 /// read the same x keep it once between them), nothing otherwise.
 struct LinearCall {
@@ -49,6 +49,8 @@ struct LinearCall {
   bool wide = false;    // rows of bf16 give sums in f32: for a reader that rounds once itself
   bool remake = false;  // backward makes y again from x
   Var residual = nullptr;  // y = residual + the layer, in the residual's type; not together with remake
+  int64_t first_row = 0;   // number of x's first row among those that masks are drawn for
+  BlockResult result = {}; // for the last op of a block; where y is not wanted, only what backward keeps is made
 };
 Var linear(Tape& tape, const Linear& layer, const Var& x, const LinearCall& call);
 /// activation(gate) * up with up = layer(x): what linear() and swiglu() make one after the other, in one pass over up.

@@ -50,9 +50,10 @@ KernelSlot<AdaptedLinearBackwardFn>& adapted_linear_backward_slot() {
 void adapted_linear(Context& cx, const AdaptedLinearArgs& a) {
   constexpr const char* op = "adapted_linear";
   ops::check_rows(op, a.x, "x");
-  ops::check_rows_or_sums(op, a.x, a.y, "y");
+  if (a.y.defined()) ops::check_rows_or_sums(op, a.x, a.y, "y");
+  else if (!a.h || a.then.residual || a.then.gated) throw ShapeError(std::string(op) + ": without y there is h alone to make");
   if (a.x.rank() != 2 || a.x.width() != a.w.columns()) throw ShapeError(std::string(op) + ": " + sizes(a.x, a.w) + "; wanted x [T, in], w [out, in]");
-  ops::check_shape(op, a.y, "y", {a.x.rows(), a.w.rows()});
+  if (a.y.defined()) ops::check_shape(op, a.y, "y", {a.x.rows(), a.w.rows()});
   if (a.bias) {
     ops::check_type(op, *a.bias, "bias", ops::sum_type(a.x));
     ops::check_shape(op, *a.bias, "bias", {a.w.rows()});

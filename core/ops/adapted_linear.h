@@ -21,15 +21,16 @@ struct AdaptedLinearArgs {
   const Tensor& x;        // [T, in] f32 | f64 | bf16; beside bf16 rows a, b, bias and their gradients are f32
   const FrozenWeight& w;  // [out, in]
   const Tensor* bias;     // [out] or null
-  Tensor& y;              // [T, out], overwritten; type of x, or f32
+  Tensor& y;              // [T, out], overwritten; type of x, or f32. Undefined: h alone is made, with the same bits
   // Adapter: all null or all set.
   const Tensor* a;        // [R, in]
   const Tensor* b;        // [out, R]
   double scale;
   Tensor* h;              // [T, R] x~ A^T, kept for the gradient; required with an adapter
-  double dropout;         // 0: x~ = x; else inverted dropout, mask = f(seed, element index)
+  double dropout;         // 0: x~ = x; else inverted dropout, mask = f(seed, row, column)
   uint64_t dropout_seed;
   LinearEpilogue then = {};
+  int64_t dropout_row = 0;  // number of x's first row, where x is a stretch of the rows that the mask is drawn for
 };
 struct AdaptedLinearBackwardArgs {
   const Tensor& dy;       // [T, out] type of x, or f32
@@ -42,6 +43,7 @@ struct AdaptedLinearBackwardArgs {
   bool accumulate_dx;
   Tensor* da;             // [R, in] added to; null without adapter
   Tensor* db;             // [out, R] added to
+  int64_t dropout_row = 0;
 };
 void adapted_linear(Context& cx, const AdaptedLinearArgs& a);
 void adapted_linear_backward(Context& cx, const AdaptedLinearBackwardArgs& a);

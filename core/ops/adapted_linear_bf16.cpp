@@ -27,7 +27,7 @@ enum SharedSlot { low_rank_operand = 2, weight_panels = 3, left_rows = 5 };
 uint32_t* words(Context& cx, int thread, int slot, int64_t n) { return static_cast<uint32_t*>(cx.scratch(thread, slot, static_cast<size_t>(n) * 4)); }
 float* floats(Context& cx, int thread, int slot, int64_t n) { return static_cast<float*>(cx.scratch(thread, slot, static_cast<size_t>(n) * 4)); }
 
-Tensor dropped(Context& cx, const Tensor& x, double p, uint64_t seed) {
+Tensor dropped(Context& cx, const Tensor& x, double p, uint64_t seed, int64_t first) {
   if (p <= 0) return x;
   const RowKernels& k = row_kernels(cx.level());
   const int64_t n = x.width();
@@ -36,7 +36,7 @@ Tensor dropped(Context& cx, const Tensor& x, double p, uint64_t seed) {
     float* row = floats(cx, thread, sums, n);
     for (int64_t t = begin; t < end; ++t) {
       k.from_bf16(bf16_row(x, t), row, n);
-      ops::drop_row(k, row, row, t, n, p, seed);
+      ops::drop_row(k, row, row, first + t, n, p, seed);
       k.to_bf16(row, bf16_row(y, t), n);
     }
   });
@@ -88,9 +88,10 @@ void forward(Context& cx, const AdaptedLinearArgs& a) {
   const int64_t in = a.w.columns(), rank = a.a ? a.a->dim(0) : 0;
   const Bf16Rows x = ops::spread_rows(cx, left_rows, a.x);
   if (a.a) {
-    const Tensor masked = dropped(cx, a.x, a.dropout, a.dropout_seed);
+    const Tensor masked = dropped(cx, a.x, a.dropout, a.dropout_seed, a.dropout_row);
     a.h->copy_from(low_rank(cx, product, a.dropout > 0 ? bf16_rows(masked) : x, a.x.rows(), in, {a.a->data<float>(), in, 1}, rank, 1));
   }
+  if (!a.y.defined()) return;
   const auto tasks = ops::column_tasks(a.w.rows(), product.steps(in), a.x.rows(), cx.threads());
   ops::run_column_tasks(cx, tasks, [&](int64_t n, int64_t width, int64_t begin, int64_t end, int thread) {
     const Packed w = packed_rows(cx, thread, product, a.w, n, width);
@@ -176,7 +177,7 @@ void masked_dx(Context& cx, const PackedProduct& product, const AdaptedLinearBac
     product.multiply(bf16_rows(u).from(begin), end - begin, rank, adapter, in, c, in, false);
     for (int64_t t = begin; t < end; ++t) {
       float* row = c + (t - begin) * in;
-      ops::drop_row(k, row, row, t, in, a.dropout, a.dropout_seed);
+      ops::drop_row(k, row, row, a.dropout_row + t, in, a.dropout, a.dropout_seed);
       if (a.dx->dtype() == DType::f32) {
         k.axpy(row, 1, a.dx->row<float>(t), in);
         continue;
@@ -221,7 +222,7 @@ void over_tokens(Context& cx, const PackedProduct& product, const Tensor& left, 
 void adapter_gradients(Context& cx, const PackedProduct& product, const AdaptedLinearBackwardArgs& a, const Tensor& dy, const Tensor& u) {
   const RowKernels& k = row_kernels(cx.level());
   const int64_t rank = u.width();
-  const Tensor masked = dropped(cx, a.x, a.dropout, a.dropout_seed);
+  const Tensor masked = dropped(cx, a.x, a.dropout, a.dropout_seed, a.dropout_row);
   over_tokens(cx, product, turned(cx, u), masked, [&](int64_t n, int64_t width, const float* c) {
     for (int64_t r = 0; r < rank; ++r) k.axpy(c + r * width, 1, a.da->row<float>(r) + n, width);
   });
@@ -235,10 +236,11 @@ void adapter_gradients(Context& cx, const PackedProduct& product, const AdaptedL
 // Units without bf16 products: the f32 op on the same numbers, which rounds every operand to bf16.
 void forward_in_f32(Context& cx, const AdaptedLinearArgs& a) {
   const Tensor x = ops::as_f32(cx, a.x);
-  Tensor y = a.y.dtype() == DType::f32 ? a.y : Tensor::empty(a.y.shape(), DType::f32), h;
+  Tensor y = a.y.dtype() == DType::f32 || !a.y.defined() ? a.y : Tensor::empty(a.y.shape(), DType::f32), h;
   if (a.h) h = Tensor::empty(a.h->shape(), DType::f32);
-  adapted_linear_cpu(cx, {x, a.w, a.bias, y, a.a, a.b, a.scale, a.h ? &h : nullptr, a.dropout, a.dropout_seed});
+  adapted_linear_cpu(cx, {x, a.w, a.bias, y, a.a, a.b, a.scale, a.h ? &h : nullptr, a.dropout, a.dropout_seed, {}, a.dropout_row});
   if (a.h) ops::round_rows(cx, h, *a.h);
+  if (!a.y.defined()) return;
   if (a.y.dtype() == DType::bf16) ops::round_rows(cx, y, a.y);
   linear_epilogue_cpu(cx, a);
 }
@@ -248,7 +250,7 @@ void backward_in_f32(Context& cx, const AdaptedLinearBackwardArgs& a) {
   Tensor h, dx;
   if (a.h) h = ops::as_f32(cx, *a.h);
   if (a.dx) dx = a.dx->dtype() == DType::f32 ? *a.dx : Tensor::empty(a.dx->shape(), DType::f32);
-  adapted_linear_backward_cpu(cx, {dy, x, a.w, a.a, a.b, a.h ? &h : nullptr, a.scale, a.dropout, a.dropout_seed, a.dx ? &dx : nullptr, a.accumulate_dx, a.da, a.db});
+  adapted_linear_backward_cpu(cx, {dy, x, a.w, a.a, a.b, a.h ? &h : nullptr, a.scale, a.dropout, a.dropout_seed, a.dx ? &dx : nullptr, a.accumulate_dx, a.da, a.db, a.dropout_row});
   if (a.dx && a.dx->dtype() == DType::bf16) ops::round_rows(cx, dx, *a.dx);
 }
 

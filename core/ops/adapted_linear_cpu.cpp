@@ -19,11 +19,11 @@ constexpr int64_t kTokenBlock = 256;   // rows of dx a task
 constexpr int64_t kSharedBytes = 8 << 20;  // decoded weight shared by all threads in the backward pass
 
 template <class T>
-Tensor dropped(Context& cx, const Tensor& x, double p, uint64_t seed) {
+Tensor dropped(Context& cx, const Tensor& x, double p, uint64_t seed, int64_t first) {
   const RowKernels& k = row_kernels(cx.level());
   Tensor y = Tensor::empty(x.shape(), x.dtype());
   cx.pool().for_blocks(x.rows(), kTokens, [&](int64_t begin, int64_t end, int) {
-    for (int64_t t = begin; t < end; ++t) ops::drop_row(k, x.row<T>(t), y.row<T>(t), t, x.width(), p, seed);
+    for (int64_t t = begin; t < end; ++t) ops::drop_row(k, x.row<T>(t), y.row<T>(t), first + t, x.width(), p, seed);
   });
   return y;
 }
@@ -39,12 +39,13 @@ template <class T>
 void forward(Context& cx, const AdaptedLinearArgs& a) {
   const int64_t tokens = a.x.rows(), rank = a.a ? a.a->dim(0) : 0;
   if (a.a) {
-    const Tensor masked = a.dropout > 0 ? dropped<T>(cx, a.x, a.dropout, a.dropout_seed) : a.x;
+    const Tensor masked = a.dropout > 0 ? dropped<T>(cx, a.x, a.dropout, a.dropout_seed, a.dropout_row) : a.x;
     cx.pool().for_blocks(tokens, kTokens, [&](int64_t begin, int64_t end, int) {
       gemm<T>(cx.unit(), false, true, end - begin, rank, a.x.width(), 1, masked.row<T>(begin), masked.row_stride(), a.a->data<T>(), a.x.width(), 0,
               a.h->row<T>(begin), a.h->row_stride());
     });
   }
+  if (!a.y.defined()) return;
   cx.pool().for_blocks(a.w.rows(), ops::panel_rows(a.w.columns()), [&](int64_t begin, int64_t end, int thread) {
     base_panel<T>(cx, a, begin, end - begin, thread);
     if (a.a)
@@ -95,7 +96,7 @@ void adapter_dx(Context& cx, const AdaptedLinearBackwardArgs& a, const Tensor& u
   gemm<T>(cx.unit(), false, false, end - begin, in, rank, 1, u.row<T>(begin), rank, a.a->data<T>(), in, 0, part, in);
   for (int64_t t = begin; t < end; ++t) {
     T* row = part + (t - begin) * in;
-    ops::drop_row(row_kernels(cx.level()), row, row, t, in, a.dropout, a.dropout_seed);
+    ops::drop_row(row_kernels(cx.level()), row, row, a.dropout_row + t, in, a.dropout, a.dropout_seed);
     for (int64_t i = 0; i < in; ++i) a.dx->row<T>(t)[i] += row[i];
   }
 }
@@ -108,7 +109,7 @@ void adapter_backward(Context& cx, const AdaptedLinearBackwardArgs& a) {
     gemm<T>(cx.unit(), false, false, end - begin, rank, out, static_cast<T>(a.scale), a.dy.row<T>(begin), a.dy.row_stride(), a.b->data<T>(), rank, 0, u.row<T>(begin), rank);
     if (a.dx) adapter_dx<T>(cx, a, u, begin, end, thread);
   });
-  const Tensor masked = a.dropout > 0 ? dropped<T>(cx, a.x, a.dropout, a.dropout_seed) : a.x;
+  const Tensor masked = a.dropout > 0 ? dropped<T>(cx, a.x, a.dropout, a.dropout_seed, a.dropout_row) : a.x;
   cx.pool().for_blocks(in, kColumns, [&](int64_t begin, int64_t end, int) {
     gemm<T>(cx.unit(), true, false, rank, end - begin, tokens, 1, u.data<T>(), rank, masked.data<T>() + begin, masked.row_stride(), 1, a.da->data<T>() + begin, a.da->row_stride());
   });

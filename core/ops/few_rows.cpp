@@ -21,7 +21,7 @@ void adapter_in(Context& cx, const AdaptedLinearArgs& a) {
   Tensor masked = a.x;
   if (a.dropout > 0) {
     masked = Tensor::empty(a.x.shape(), a.x.dtype());
-    for (int64_t t = 0; t < tokens; ++t) drop_row(k, a.x.row<float>(t), masked.row<float>(t), t, width, a.dropout, a.dropout_seed);
+    for (int64_t t = 0; t < tokens; ++t) drop_row(k, a.x.row<float>(t), masked.row<float>(t), a.dropout_row + t, width, a.dropout, a.dropout_seed);
   }
   for (int64_t t = 0; t < tokens; ++t)
     for (int64_t r = 0; r < rank; ++r) a.h->row<float>(t)[r] = k.dot(masked.row<float>(t), a.a->data<float>() + r * width, width);
@@ -65,6 +65,7 @@ void stretch(Context& cx, const AdaptedLinearArgs& a, int64_t row, int64_t count
 void adapted_linear_few_rows(Context& cx, const AdaptedLinearArgs& a) {
   if (a.x.rows() == 0 || a.w.rows() == 0) return;
   if (a.a) adapter_in(cx, a);
+  if (!a.y.defined()) return;
   const int64_t rows = a.w.rows(), threads = rows * a.w.columns() * a.x.rows() < kLeastWork ? 1 : cx.threads();
   const int64_t share = ((rows + threads - 1) / threads + kRowUnit - 1) / kRowUnit * kRowUnit;
   cx.pool().for_blocks(rows, share, [&](int64_t begin, int64_t end, int thread) { stretch(cx, a, begin, end - begin, thread); });

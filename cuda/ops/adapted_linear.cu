@@ -24,7 +24,7 @@ void low_rank_rows(Context& cx, const AdaptedLinearArgs& a, const Tensor& down) 
   for (int64_t t = 0; t < tokens; t += stretch) {
     const int64_t end = std::min(tokens, t + stretch);
     Tensor part = masked.slice(0, end - t), h = a.h->slice(t, end);
-    drop_rows(a.x.slice(t, end), part, t, a.dropout, a.dropout_seed);
+    drop_rows(a.x.slice(t, end), part, a.dropout_row + t, a.dropout, a.dropout_seed);
     product(part, Lies::as_stored, down, Lies::turned, h);
   }
 }
@@ -36,6 +36,10 @@ void adapted_linear(Context& cx, const AdaptedLinearArgs& a) {
   if (type == DType::f64) throw UnsupportedError("adapted_linear: rows of f64 on cuda; wanted f32 or bf16");
   const DeviceWeight& w = device_weight("adapted_linear", a.w);
   if (a.x.dim(0) == 0) return;
+  if (!a.y.defined()) {
+    if (a.a->dim(0) > 0) low_rank_rows(cx, a, as_type(*a.a, type));
+    return;
+  }
   const LinearEpilogue& then = a.then;
   bool started = then.residual || a.bias;
   if (started && (a.bias || !same_place(*then.residual, a.y))) start_rows(then.residual, a.bias, a.y);

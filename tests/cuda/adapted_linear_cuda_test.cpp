@@ -160,6 +160,31 @@ class AdaptedLinearCudaTest : public QObject {
       }
   }
 
+  void stretchesOfRowsDrawTheMaskOfAllRows_data() { equalsTheCpuOp_data(); }
+  void stretchesOfRowsDrawTheMaskOfAllRows() {
+    QFETCH(int, type);
+    const auto t = static_cast<DType>(type);
+    const Sizes n{33, 96, 65, 5};
+    for (const bool accumulate : {false, true}) {
+      const Case c(n, t, weight("nf4", n.out, n.in), {.dropout = 0.3, .accumulate = accumulate});
+      const Result wanted = c.run(gpu_);
+      const FrozenWeightPtr w = weight_on(DeviceType::cuda, c.w);
+      const Tensor x = on_gpu(c.x), a = on_gpu(c.a), b = on_gpu(c.b), dy = on_gpu(c.dy);
+      Tensor h = gpu_empty({n.tokens, n.rank}, t), dx = on_gpu(c.dx), da = on_gpu(c.da), db = on_gpu(c.db);
+      for (int64_t begin = 0; begin < n.tokens; begin += 8) {
+        const int64_t end = std::min(n.tokens, begin + 8);
+        Tensor none, some = h.slice(begin, end), to = dx.slice(begin, end);
+        const Tensor rows = x.slice(begin, end), d_rows = dy.slice(begin, end);
+        adapted_linear(gpu_, {rows, *w, nullptr, none, &a, &b, 0.7, &some, 0.3, 77, {}, begin});  // h alone
+        adapted_linear_backward(gpu_, {d_rows, rows, *w, &a, &b, &some, 0.7, 0.3, 77, &to, accumulate, &da, &db, begin});
+      }
+      const double bound = t == DType::f32 ? 1e-6 : 1e-2;
+      QVERIFY(error(on_cpu(h), wanted.h) < bound);
+      QVERIFY(error(on_cpu(dx), wanted.dx) < bound);
+      QVERIFY(error(on_cpu(da), wanted.da) < bound);
+      QVERIFY(error(on_cpu(db), wanted.db) < bound);
+    }
+  }
   void residualInPlaceAndNoInputGradient() {
     const Sizes n{7, 64, 24, 4};
     const Case c(n, DType::bf16, weight("nf4", n.out, n.in), {.residual = true});

@@ -16,6 +16,7 @@ from shapes import SHAPES, card_figures
 SHARES = {"product": 0.70, "attention": 0.35, "attention_backward": 0.30, "decode": 0.85, "bytes": 0.80}
 NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # a weight, with double quantisation in blocks of 64 and 256
 BF16, F32 = 2, 4
+MLP_TILE, GROUP_TILES, MOST_GROUPS = 2048, 16, 4  # core/models/model.h
 
 
 class Step:
@@ -105,22 +106,35 @@ def fixed_bytes(shape, rank):
 
 
 def token_bytes(shape, rank, policy):
-    """Bytes a token between forward and backward, and the most that comes on top: core/models/activation_bytes.cpp, for bf16."""
+    """Bytes a token between forward and backward, and the most that comes on top: core/models/activation_bytes.cpp, for bf16.
+
+    full and offload: for batches so long that attention's gradients are made for a part of the heads at a time (from
+    GROUP_TILES tiles on); a tile of the MLP comes on top once (tile_bytes).
+    """
     s = SHAPES[shape]
     c, f, q, k = s.hidden, s.feed_forward, s.q, s.kv
+    final_norm = (c + 1) * F32
+    attention = F32 + (c * BF16 if policy == "none" else 0) + 4 * rank * BF16 + (2 * q + 2 * k) * BF16 + s.heads * F32
+    if policy in ("full", "offload"):  # the block's input alone is kept; the gradient of the output beside the MLP's input or attention's sums
+        groups = max(g for g in range(1, MOST_GROUPS + 1) if s.kv_heads % g == 0)
+        work = attention + c * F32 + max(c * F32, q * BF16 + ((q + k) / groups + k) * F32 + 2 * s.heads * F32)
+        inputs = s.layers if policy == "full" else 1  # on its way back besides, with offload: the input of the block before
+        return inputs * c * F32 + final_norm, work - final_norm + (c * F32 if policy == "offload" else 0)
     again = policy in ("norms+swiglu", "mlp")
-    attention = F32 + (0 if again else c * BF16) + 4 * rank * BF16 + (2 * q + 2 * k) * BF16 + s.heads * F32
     halves = 0 if policy == "mlp" else 2 * f * BF16
     mlp = (c + 1) * F32 + (0 if again else c * BF16) + 3 * rank * BF16 + halves + (0 if again else f * BF16)
     made_again = (2 * f + c) * BF16 if policy == "mlp" else 0
     product_again = f * BF16 + made_again if again else 0
     in_mlp = attention + mlp + c * F32 + f * BF16 + max(c * BF16 + 3 * rank * BF16 + product_again, made_again)
     in_attention = attention + c * F32 + q * BF16 + (q + 2 * k) * F32 + 2 * s.heads * F32
-    live = max(in_mlp, in_attention)
-    own, final_norm = attention + mlp, (c + 1) * F32
-    if policy == "full":  # the block's input alone is kept
-        return s.layers * c * F32 + final_norm, max(live, own + 2 * c * F32) - final_norm
-    return s.layers * (own + c * F32) + final_norm, live - own - final_norm
+    own = attention + mlp
+    return s.layers * (own + c * F32) + final_norm, max(in_mlp, in_attention) - own - final_norm
+
+
+def tile_bytes(shape, rank):
+    """What a tile of the MLP takes at most under full and offload: its norm, gate, up, product and their gradients."""
+    s = SHAPES[shape]
+    return MLP_TILE * (F32 + (2 * s.hidden + 4 * s.feed_forward + 6 * rank) * BF16)
 
 
 def table(rows, markdown):
@@ -137,7 +151,8 @@ def memory_lines(shape, rank, markdown):
     lines = [mark.format(f"{shape}, rank {rank}", "GB")] + (["|---|---:|"] if markdown else [])
     lines += [mark.format(name, f"{value * 1e-9:.2f}") for name, value in parts.items()]
     lines.append(mark.format("sum", f"{sum(parts.values()) * 1e-9:.2f}"))
-    for policy in ("none", "norms+swiglu", "mlp", "full"):
+    lines.append(mark.format("a tile of the MLP, full and offload", f"{tile_bytes(shape, rank) * 1e-9:.2f}"))
+    for policy in ("none", "norms+swiglu", "mlp", "full", "offload"):
         saved, live = token_bytes(shape, rank, policy)
         lines.append(mark.format(f"a token, {policy}: kept + at work", f"{saved * 1e-3:.0f} + {live * 1e-3:.0f} KB"))
     return lines

@@ -147,8 +147,17 @@ class Projection(unittest.TestCase):
         self.assertAlmostEqual(flops / (4 * SHAPES["8b"].linear_weights() * 8192), 1)
 
     def test_policies_keep_less_and_less(self):
-        kept = [projection.token_bytes("8b", 32, p)[0] for p in ("none", "norms+swiglu", "mlp", "full")]
+        kept = [projection.token_bytes("8b", 32, p)[0] for p in ("none", "norms+swiglu", "mlp", "full", "offload")]
         self.assertEqual(kept, sorted(kept, reverse=True))
+
+    def test_constants_are_those_of_the_sources(self):
+        source = (HERE.parent.parent / "core/models/model.h").read_text()
+        for name, value in (("kMlpTile", projection.MLP_TILE), ("kGroupTiles", projection.GROUP_TILES), ("kMostGroups", projection.MOST_GROUPS)):
+            self.assertIn(f"{name} = {value}", source)
+
+    def test_a_token_of_a_long_batch_meets_its_goal(self):
+        goal = next(g for g in GOALS if g.key == "token_8b")
+        self.assertLess(sum(projection.token_bytes("8b", 32, "offload")) * 1e-3, goal.goal)
 
 
 class Spills(Folder):

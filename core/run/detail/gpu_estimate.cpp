@@ -37,11 +37,9 @@ PlanBytes estimate_gpu_memory(const MemoryQuestion& q) {
   b.weights = weight_size(q.config, q.model).bytes - host_table_bytes(q.model);
   b.adapter = trainable * 4 * 2;  // values and gradients
   b.optimizer = optimizer_kind(q.config).paged ? 0 : optimizer_state_bytes(q);
-  const ActivationBytes a = activation_bytes(m, ranks, q.policy, compute_type_of(q.config), tokens, 0, targets);
+  const int64_t longest = std::min(tokens, q.batches.longest_document);
   // Of one micro-batch the gradients of the adapter come while what the blocks saved goes.
-  b.activations = a.peak;
-  // Two of the blocks' inputs instead of all.
-  if (q.policy == CheckpointPolicy::offload && m.layers > 2) b.activations -= static_cast<uint64_t>((m.layers - 2) * m.hidden_size * 4 * tokens);
+  b.activations = activation_bytes(m, ranks, q.policy, compute_type_of(q.config), {tokens, longest, targets, true}).peak;
   int64_t widest = 0, decoded = 0, rank = 0;
   for (size_t i = 0; i < shapes.size(); ++i) {
     widest = std::max({widest, shapes[i].rows, shapes[i].columns});
@@ -50,7 +48,9 @@ PlanBytes estimate_gpu_memory(const MemoryQuestion& q) {
   }
   const int64_t head = std::min<int64_t>(kMostDecoded, m.vocab_size * m.hidden_size * row);
   const int64_t logits = std::min<int64_t>(kMostLogits, std::max(targets, q.batches.most_eval_targets) * m.vocab_size * 4);
-  const int64_t copies = row == 2 ? tokens * widest * row + 2 * rank * widest * row : 0;  // dy and the adapter in the rows' type
+  // dy and the adapter in the rows' type; of the MLP's rows, which are wider, a tile at a time where blocks are run again.
+  const int64_t rows = repeats_blocks(q.policy) ? std::max(std::min(tokens, kMlpTile) * widest, tokens * std::max(m.hidden_size, m.heads * m.head_dim)) : tokens * widest;
+  const int64_t copies = row == 2 ? rows * row + 2 * rank * widest * row : 0;
   const int64_t sums = 2 * tokens * rank * row;
   b.scratch = static_cast<uint64_t>(std::max(std::min<int64_t>(decoded, kMostDecoded), head) + logits + (row == 2 ? logits / 2 : 0) + copies + sums + kWorkspace);
   b.total = b.weights + b.adapter + b.optimizer + b.activations + b.scratch;

@@ -71,11 +71,13 @@ namespace {
 /// counted as gradients of the adapter: those come one block after the other while the saved values of blocks go.
 uint64_t activation_peak(const MemoryQuestion& q, const std::vector<int64_t>& ranks, uint64_t logit_bytes, uint64_t gradient_bytes) {
   const int64_t tokens = q.batches.most_tokens, targets = q.batches.most_targets;
-  const ActivationBytes a = activation_bytes(q.model.config, ranks, q.policy, compute_type_of(q.config), tokens,
-                                           std::min(tokens, q.batches.longest_document), targets);
-  const auto c = static_cast<uint64_t>(q.model.config.hidden_size);
+  const ModelConfig& m = q.model.config;
+  const ActivationBytes a = activation_bytes(m, ranks, q.policy, compute_type_of(q.config), {tokens, std::min(tokens, q.batches.longest_document), targets});
+  const auto c = static_cast<uint64_t>(m.hidden_size);
   // Dropout makes a masked copy of a layer's input while the layer is at work.
-  const uint64_t masked = q.config.adapter.dropout > 0 ? static_cast<uint64_t>(tokens * q.model.config.intermediate_size) * kFloat : 0;
+  const int64_t in_mlp = repeats_blocks(q.policy) ? std::min(tokens, kMlpTile) : tokens;
+  const int64_t widest = std::max(in_mlp * m.intermediate_size, tokens * std::max(m.hidden_size, m.heads * m.head_dim));
+  const uint64_t masked = q.config.adapter.dropout > 0 ? static_cast<uint64_t>(widest) * kFloat : 0;
   const uint64_t head = a.saved + (static_cast<uint64_t>(tokens) + 2 * static_cast<uint64_t>(targets)) * c * kFloat + logit_bytes;
   const uint64_t begin = std::max(a.peak + masked, head);
   if (q.batches.most_micro_batches > 1) return begin;  // from the second on all gradients are there from the start

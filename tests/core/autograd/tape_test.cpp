@@ -119,6 +119,64 @@ class TapeTest : public QObject {
     QCOMPARE(live(true), uint64_t{kElements * 4});
     QCOMPARE(live(false), uint64_t{8 * kElements * 4});
   }
+  // Rows by themselves: tiles of 3 of 8 rows give the bits of one piece, forward and back, and the sums of parameters add up.
+  void tilesOfRowsGiveTheSame() {
+    const Tensor start = random_tensor({8, 5}, 7), seed = random_tensor({8, 5}, 9);
+    std::vector<int64_t> firsts;
+    const auto run = [&](int64_t tile, bool inside, bool shared) {
+      Tape tape(cx_, true);
+      Var x = make_leaf(start.clone(), true), w = make_leaf(random_tensor({1}, 8), true);
+      const auto rows = [&firsts, w](Tape& t, const Var& in, int64_t first) {
+        firsts.push_back(first);
+        Var y = scaled(t, sum(t, in, scaled(t, in, 0.3)), w->value.data<float>()[0]);
+        Var out = t.make(y->value, {y, w});  // for the parameter: its gradient is the sum of the result's
+        t.record(out, [out, y, w](Tape& back) {
+          Tensor total = Tensor::zeros({1});
+          for (int64_t i = 0; i < out->grad.size(); ++i) total.data<float>()[0] += out->grad.data<float>()[i];
+          back.accumulate(w, total);
+          back.accumulate(y, out->grad, true);
+        });
+        return out;
+      };
+      const auto block = [rows, tile](Tape& t, const Var& in) {
+        return tile > 0 ? t.checkpoint_rows(scaled(t, in, 1.1), tile, rows, t.result()) : rows(t, scaled(t, in, 1.1), 0);
+      };
+      Var y = inside ? tape.checkpoint(x, block) : block(tape, x);
+      Tensor value = y->value;
+      if (shared) y = sum(tape, y, make_leaf(Tensor::zeros({8, 5}), true));
+      tape.backward(y, seed.clone());
+      return std::vector<std::vector<float>>{value.to_vector<float>(), x->grad.to_vector<float>(), w->grad.to_vector<float>()};
+    };
+    for (const bool inside : {false, true})
+      for (const bool shared : {false, true}) {
+        const auto whole = run(0, inside, shared);
+        firsts.clear();
+        const auto tiled = run(3, inside, shared);
+        QVERIFY(firsts == (std::vector<int64_t>{0, 3, 6, 0, 3, 6}));  // a block that is run again for its gradients makes no result again
+        QVERIFY(tiled[0] == whole[0] && tiled[1] == whole[1]);
+        QVERIFY(std::abs(tiled[2][0] - whole[2][0]) < 1e-5f);
+      }
+  }
+  void tilesHoldOneTile() {
+    constexpr int64_t kRows = 64, kWidth = 4096, kTile = 4;
+    const auto peak = [&](int64_t tile) {
+      Tape tape(cx_, true);
+      Var x = make_leaf(Tensor::zeros({kRows, kWidth}), true);
+      const auto rows = [](Tape& t, const Var& in, int64_t) {
+        Var y = in;
+        for (int i = 0; i < 8; ++i) y = scaled(t, y, 1.5);
+        return y;
+      };
+      const uint64_t before = arena_statistics().live_bytes;
+      arena_reset_peak();
+      Var y = tape.checkpoint_rows(x, tile, rows);
+      tape.backward(y, Tensor::zeros({kRows, kWidth}));
+      return arena_statistics().peak_bytes - before;
+    };
+    constexpr uint64_t kBytes = kRows * kWidth * 4;
+    QVERIFY(peak(kTile) < 3 * kBytes);  // the result or its gradient, and ten of sixteen parts
+    QVERIFY(peak(kRows) > 8 * kBytes);
+  }
   void memoryFallsAsBackwardProceeds() {
     constexpr int64_t kElements = 1 << 16;
     Tape tape(cx_, true);

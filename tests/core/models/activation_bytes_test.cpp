@@ -15,9 +15,9 @@ class ActivationBytesTest : public QObject {
   Q_OBJECT
   Context cx_{2};
 
-  static void rows(const char* name, int rank, const char* policy, double share, const QList<int>& places) {
+  static void rows(const char* name, int rank, const char* policy, double share, const QList<int>& places, int tile = kMlpTile) {
     for (const bool bf16 : {false, true})
-      QTest::newRow((std::string(name) + ", " + policy + (bf16 ? ", bf16" : ", f32")).c_str()) << rank << QString(policy) << share << places << bf16;
+      QTest::newRow((std::string(name) + ", " + policy + (bf16 ? ", bf16" : ", f32")).c_str()) << rank << QString(policy) << share << places << bf16 << tile;
   }
   static ModelConfig config() {
     ModelConfig c = tiny_config();
@@ -40,6 +40,16 @@ class ActivationBytesTest : public QObject {
     QTest::addColumn<double>("share");
     QTest::addColumn<QList<int>>("places");
     QTest::addColumn<bool>("bf16");
+    QTest::addColumn<int>("tile");
+    for (const int tile : {100, 512}) {
+      const std::string by = ", tile " + std::to_string(tile);
+      rows(("rank 8" + by).c_str(), 8, "full", 0.2, {}, tile);
+      rows(("rank 64, all targets" + by).c_str(), 64, "offload", 1.0, {}, tile);
+      rows(("q and v only" + by).c_str(), 8, "full", 0.5, {0, 2}, tile);
+      rows(("gate only" + by).c_str(), 8, "full", 0.5, {4}, tile);
+      rows(("down only" + by).c_str(), 8, "full", 0.5, {6}, tile);
+      rows(("o only" + by).c_str(), 8, "full", 0.5, {3}, tile);
+    }
     for (const char* policy : {"none", "norms+swiglu", "mlp", "full"}) {
       rows("rank 8", 8, policy, 0.2, {});
       rows("rank 64, all targets", 64, policy, 1.0, {});
@@ -55,6 +65,7 @@ class ActivationBytesTest : public QObject {
     QFETCH(bool, bf16);
     QFETCH(double, share);
     QFETCH(QList<int>, places);
+    QFETCH(int, tile);
     const ModelConfig c = config();
     const auto model = make_tiny(c, 4);
     attach_random(*model, rank, 5, DType::f32, 0, {places.begin(), places.end()});
@@ -66,13 +77,13 @@ class ActivationBytesTest : public QObject {
     // The first pass leaves scratch, the rotary table and gradients behind; the second is measured above them. Scratch may
     // still grow: which thread meets which task is not the same every time.
     const auto live = [&] { return arena_statistics().live_bytes - cx_.scratch_bytes(); };
-    loss_and_gradients(cx_, *model, batch, chosen);
+    loss_and_gradients(cx_, *model, batch, chosen, 0, tile);
     const uint64_t before = live();
     arena_reset_peak();
     uint64_t saved = 0;
     {
       Tape tape(cx_, true);
-      Var hidden = model->forward(tape, batch, {chosen, true, 0});
+      Var hidden = model->forward(tape, batch, {chosen, true, 0, tile});
       Tensor value = hidden->value;
       Tape::forget(hidden);
       saved = live() - before - value.bytes();
@@ -82,7 +93,7 @@ class ActivationBytesTest : public QObject {
     const uint64_t peak = arena_statistics().peak_bytes - before - cx_.scratch_bytes();
     std::vector<int64_t> ranks;
     for (Linear* linear : model->linears()) ranks.push_back(linear->adapter() ? rank : 0);
-    const ActivationBytes formed = activation_bytes(c, ranks, chosen, compute, batch.tokens(), 500, batch.target_tokens());
+    const ActivationBytes formed = activation_bytes(c, ranks, chosen, compute, {batch.tokens(), 500, batch.target_tokens(), false, tile});
     const auto near = [](uint64_t measured, uint64_t wanted, double tolerance) {
       return std::abs(static_cast<double>(measured) / static_cast<double>(wanted) - 1) < tolerance;
     };
@@ -99,9 +110,9 @@ class ActivationBytesTest : public QObject {
     const int64_t block = 4 * width + 2 * q + 2 * k + 3 * f + 7 * 8 + c.heads + 2;
     // The embedding needs no gradient: the first block keeps neither its input nor its norm's factor.
     const int64_t per_token = c.layers * block - (width + 1) + (width + 1);
-    const ActivationBytes got = activation_bytes(c, std::vector<int64_t>(28, 8), CheckpointPolicy::none, ComputeType::f32, 10, 10, 5);
+    const ActivationBytes got = activation_bytes(c, std::vector<int64_t>(28, 8), CheckpointPolicy::none, ComputeType::f32, {10, 10, 5});
     QCOMPARE(got.saved, static_cast<uint64_t>(per_token * 10 * 4));
-    VERIFY_THROWS(activation_bytes(c, {8}, CheckpointPolicy::none, ComputeType::f32, 10, 10, 5), ShapeError, "28 linear layers");
+    VERIFY_THROWS(activation_bytes(c, {8}, CheckpointPolicy::none, ComputeType::f32, {10, 10, 5}), ShapeError, "28 linear layers");
   }
 };
 

@@ -40,13 +40,13 @@ struct Pass {
     return same;
   }
 };
-Pass pass(Context& cx, Model& model, const TokenBatch& batch, CheckpointPolicy policy = CheckpointPolicy::none) {
+Pass pass(Context& cx, Model& model, const TokenBatch& batch, CheckpointPolicy policy = CheckpointPolicy::none, int64_t tile = kMlpTile) {
   clear_gradients(model);
   Pass out;
-  out.loss = loss_and_gradients(cx, model, batch, policy, 1);
+  out.loss = loss_and_gradients(cx, model, batch, policy, 1, tile);
   for (const Var& v : adapter_vars(model)) out.gradients.push_back(v->grad.clone());
   Tape tape(cx, false);
-  out.hidden = model.forward(tape, batch, {policy, true, 1})->value;
+  out.hidden = model.forward(tape, batch, {policy, true, 1, tile})->value;
   return out;
 }
 Tensor hidden_of(Context& cx, Model& model, const TokenBatch& batch) {
@@ -87,6 +87,23 @@ class LlamaBf16Test : public QObject {
         QVERIFY(std::isfinite(plain.loss));
         for (CheckpointPolicy policy : kCheckpointPolicies) QVERIFY2(pass(cx, *model, batch_, policy) == plain, checkpoint_policy_name(policy).data());
       }
+  }
+  void tilesOfTheMlpChangeRoundingAlone_data() { compute_rows(); }
+  void tilesOfTheMlpChangeRoundingAlone() {
+    QFETCH(int, compute);
+    const bool rounds = static_cast<ComputeType>(compute) == ComputeType::bf16;
+    Context cx = context_of(static_cast<ComputeType>(compute));
+    for (double dropout : {0.0, 0.3}) {
+      const auto model = make_tiny(small_config(), 12);
+      attach_random(*model, 3, 5, DType::f32, dropout);
+      const Pass plain = pass(cx, *model, batch_);
+      for (const int64_t tile : {5, 64, 142}) {
+        const Pass tiled = pass(cx, *model, batch_, CheckpointPolicy::full, tile);
+        const double loss = std::abs(tiled.loss - plain.loss), error = error_of(tiled.gradients, plain.gradients);
+        QVERIFY2(loss <= (rounds ? 1e-3 : 1e-5), qPrintable(QString("loss off by %1").arg(loss)));
+        QVERIFY2(error <= (rounds ? 2e-2 : 1e-5), qPrintable(QString("gradients off by %1").arg(error)));
+      }
+    }
   }
   void rowsAreBf16OnlyWhereProductsAre() {
     const auto model = make_tiny(small_config(), 12);

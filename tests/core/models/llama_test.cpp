@@ -38,13 +38,13 @@ class LlamaTest : public QObject {
     Tensor hidden;
     std::vector<Tensor> gradients;
   };
-  Pass pass(Model& model, CheckpointPolicy policy, uint64_t seed = 1) {
+  Pass pass(Model& model, CheckpointPolicy policy, uint64_t seed = 1, int64_t tile = kMlpTile) {
     clear_gradients(model);
     Pass out;
-    out.loss = loss_and_gradients(cx_, model, batch_, policy, seed);
+    out.loss = loss_and_gradients(cx_, model, batch_, policy, seed, tile);
     for (const Var& v : adapter_vars(model)) out.gradients.push_back(v->grad.clone());
     Tape tape(cx_, false);
-    out.hidden = model.forward(tape, batch_, {policy, true, seed})->value;
+    out.hidden = model.forward(tape, batch_, {policy, true, seed, tile})->value;
     return out;
   }
   Tensor hidden_of(Model& model, const TokenBatch& batch) {
@@ -112,6 +112,41 @@ class LlamaTest : public QObject {
       QVERIFY(same_bits(checkpointed.hidden, plain.hidden));
       for (size_t i = 0; i < plain.gradients.size(); ++i)
         QVERIFY(same_bits(checkpointed.gradients[i], plain.gradients[i]));
+    }
+  }
+  // The MLP of 25 tokens in several tiles, the last one short, and in one.
+  void tilesOfTheMlpGiveTheSameGradients_data() {
+    QTest::addColumn<double>("dropout");
+    QTest::addColumn<QList<int>>("places");
+    QTest::newRow("all") << 0.0 << QList<int>{};
+    QTest::newRow("all, dropout") << 0.3 << QList<int>{};
+    QTest::newRow("only gate, dropout") << 0.3 << QList<int>{4};
+    QTest::newRow("only down") << 0.0 << QList<int>{6};
+    QTest::newRow("only q") << 0.3 << QList<int>{0};
+  }
+  void tilesOfTheMlpGiveTheSameGradients() {
+    QFETCH(double, dropout);
+    QFETCH(QList<int>, places);
+    for (const bool exact : {false, true}) {
+      const DType type = exact ? DType::f64 : DType::f32;
+      const auto model = make_tiny(with_biases(), 12, type);
+      attach_random(*model, 3, 5, type, dropout, {places.begin(), places.end()});
+      const Pass plain = pass(*model, CheckpointPolicy::none);
+      const double bound = exact ? 1e-13 : 2e-6;
+      for (const CheckpointPolicy policy : {CheckpointPolicy::full, CheckpointPolicy::offload})
+        for (const int64_t tile : {4, 5, 16, 24}) {
+          const Pass tiled = pass(*model, policy, 1, tile), again = pass(*model, policy, 1, tile);
+          QVERIFY(std::abs(tiled.loss - plain.loss) <= bound * plain.loss);
+          QVERIFY(relative_l2(tiled.hidden, plain.hidden) <= bound);
+          QCOMPARE(tiled.gradients.size(), plain.gradients.size());
+          for (size_t i = 0; i < plain.gradients.size(); ++i) {
+            const double error = relative_l2(tiled.gradients[i], plain.gradients[i]);
+            QVERIFY2(error <= bound, qPrintable(QString("tile %1, gradient %2: %3").arg(tile).arg(i).arg(error)));
+            QVERIFY(same_bits(again.gradients[i], tiled.gradients[i]));
+          }
+        }
+      const Pass one = pass(*model, CheckpointPolicy::full, 1, batch_.tokens());
+      for (size_t i = 0; i < plain.gradients.size(); ++i) QVERIFY(same_bits(one.gradients[i], plain.gradients[i]));
     }
   }
   void dropoutFollowsItsSeed() {

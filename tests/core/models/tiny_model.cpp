@@ -209,10 +209,10 @@ double loss_of(Context& cx, Model& model, const TokenBatch& batch) {
 }
 
 double loss_and_gradients(Context& cx, Model& model, const TokenBatch& batch, CheckpointPolicy policy,
-                          uint64_t dropout_seed) {
+                          uint64_t dropout_seed, int64_t mlp_tile) {
   Tape tape(cx, true);
   const Targets targets = target_rows(batch);
-  Var hidden = model.forward(tape, batch, {policy, true, dropout_seed});
+  Var hidden = model.forward(tape, batch, {policy, true, dropout_seed, mlp_tile});
   const double count = static_cast<double>(targets.count());
   HeadLoss loss = head_loss(cx, model.head(), hidden->value, targets, true, 1.0 / count);
   tape.backward(hidden, loss.d_hidden);

@@ -54,7 +54,7 @@ TokenBatch concatenated(const std::vector<TokenBatch>& batches);
 /// Mean loss of a batch; with `policy` also the gradients into the adapters.
 double loss_of(Context& cx, Model& model, const TokenBatch& batch);
 double loss_and_gradients(Context& cx, Model& model, const TokenBatch& batch, CheckpointPolicy policy,
-                          uint64_t dropout_seed = 0);
+                          uint64_t dropout_seed = 0, int64_t mlp_tile = kMlpTile);
 bool same_bits(const Tensor& a, const Tensor& b);
 
 }  // namespace lorikeet::test

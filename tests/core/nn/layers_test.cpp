@@ -125,9 +125,16 @@ class LayersTest : public QObject {
   }
   void attentionMatchesFiniteDifferences() {
     const Tensor starts = Tensor::from<int32_t>({0, 4, 5, 11}, {4});
-    check({f64({11, 24}, 1), f64({11, 12}, 2), f64({11, 12}, 3)}, [&](Tape& t, const std::vector<Var>& in) {
-      return attention(t, in[0], in[1], in[2], starts, {4, 2, 6, 0.4});
-    });
+    Rotation turn{Tensor::from<int32_t>({0, 1, 2, 3, 0, 0, 1, 2, 3, 4, 5}, {11}), Tensor::empty({6, 6}, DType::f64), DType::f64};
+    for (int64_t p = 0; p < 6; ++p)
+      for (int64_t j = 0; j < 3; ++j) {
+        turn.cos_sin.row<double>(p)[j] = std::cos(static_cast<double>(p * (j + 1)) * 0.4);
+        turn.cos_sin.row<double>(p)[j + 3] = std::sin(static_cast<double>(p * (j + 1)) * 0.4);
+      }
+    for (const int64_t groups : {1, 2})
+      check({f64({11, 24}, 1), f64({11, 12}, 2), f64({11, 12}, 3)}, [&](Tape& t, const std::vector<Var>& in) {
+        return rotary_attention(t, in[0], in[1], in[2], turn, starts, {4, 2, 6, 0.4}, groups);
+      });
   }
   void swigluMatchesFiniteDifferences() {
     check({f64({4, 9}, 1), f64({4, 9}, 2)}, [](Tape& t, const std::vector<Var>& in) { return swiglu(t, in[0], in[1]); });

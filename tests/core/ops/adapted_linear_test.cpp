@@ -144,6 +144,41 @@ class AdaptedLinearTest : public QObject {
       VERIFY_SMALL(relative_l2(c.db, wanted.db), bound);
     }
   }
+  void stretchesOfRowsDrawTheMaskOfAllRows() {
+    for (DType type : {DType::f32, DType::f64, DType::bf16})
+      for (const int64_t stretch : {7, 3}) {  // 3: few rows take a way of their own
+        Context cx(2);
+        const Sizes n{20, 33, 17, 3};
+        const DType sums = type == DType::bf16 ? DType::f32 : type;
+        const PlainWeight w(random_tensor({n.out, n.in}, 1));
+        const Tensor x = random_tensor({n.tokens, n.in}, 2, type), dy = random_tensor({n.tokens, n.out}, 6, type);
+        const Tensor a = random_tensor({n.rank, n.in}, 4, sums), b = random_tensor({n.out, n.rank}, 5, sums);
+        struct { Tensor y, h, dx, da, db; } all, parts;
+        for (auto* r : {&all, &parts}) {
+          r->y = Tensor::empty({n.tokens, n.out}, type);
+          r->h = Tensor::empty({n.tokens, n.rank}, type);
+          r->dx = Tensor::empty({n.tokens, n.in}, type);
+          r->da = Tensor::zeros({n.rank, n.in}, sums);
+          r->db = Tensor::zeros({n.out, n.rank}, sums);
+          const int64_t step = r == &all ? n.tokens : stretch;
+          for (int64_t t = 0; t < n.tokens; t += step) {
+            const int64_t end = std::min(n.tokens, t + step);
+            Tensor y = r->y.slice(t, end), h = r->h.slice(t, end), dx = r->dx.slice(t, end), alone = Tensor::zeros(h.shape(), type), none;
+            const Tensor rows = x.slice(t, end), d_rows = dy.slice(t, end);
+            adapted_linear(cx, {rows, w, nullptr, y, &a, &b, 1.5, &h, 0.4, 77, {}, t});
+            adapted_linear(cx, {rows, w, nullptr, none, &a, &b, 1.5, &alone, 0.4, 77, {}, t});
+            QVERIFY(same_bits(alone, h.clone()));
+            adapted_linear_backward(cx, {d_rows, rows, w, &a, &b, &h, 1.5, 0.4, 77, &dx, false, &r->da, &r->db, t});
+          }
+        }
+        const double bound = type == DType::bf16 ? 1e-2 : type == DType::f32 ? 1e-6 : 1e-14;
+        VERIFY_SMALL(relative_l2(parts.y, all.y), bound);
+        VERIFY_SMALL(relative_l2(parts.h, all.h), bound);
+        VERIFY_SMALL(relative_l2(parts.dx, all.dx), bound);
+        VERIFY_SMALL(relative_l2(parts.da, all.da), bound);
+        VERIFY_SMALL(relative_l2(parts.db, all.db), bound);
+      }
+  }
   void theMaskIsRandomEnough() {
     Context cx = context(cpu_probe().best);
     const Tensor mask = mask_of(cx, 300, 257, 0.25, 5), other = mask_of(cx, 300, 257, 0.25, 6);
