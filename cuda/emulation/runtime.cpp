@@ -77,6 +77,23 @@ class Away final : public AwayBytes {
 };
 std::unique_ptr<AwayBytes> send_away(const void* device, size_t bytes) { return std::make_unique<Away>(device, bytes); }
 
+/// As late as their order allows here too: memory that is written while it is under way sends what was written.
+class Stage final : public HostStage {
+ public:
+  explicit Stage(size_t bytes) : host_(bytes), device_(allocate(bytes)) {}
+  void* host() override { return host_.data(); }
+  void* device() override { return device_.get(); }
+  void send() override {}
+  void sent() override { copy(device_.get(), host_.data(), host_.size()); }
+  void fetch() override {}
+  void fetched() override { copy(host_.data(), device_.get(), host_.size()); }
+
+ private:
+  std::vector<char> host_;
+  std::shared_ptr<void> device_;
+};
+std::unique_ptr<HostStage> host_stage(size_t bytes) { return std::make_unique<Stage>(bytes); }
+
 double number(const void* data, DType type, int64_t at) {
   return type == DType::f32 ? static_cast<const float*>(data)[at] : f32(static_cast<const Bf16*>(data)[at]);
 }
@@ -95,7 +112,7 @@ std::vector<double> operand(const void* data, DType type, int64_t stride, bool t
 }  // namespace
 
 const DeviceMemory& memory_functions() {
-  static constexpr DeviceMemory functions{&allocate, &copy, &copy, &copy, &zero, &statistics, &reset_peak, &free_bytes, &nothing, &name, &fast_bf16, &send_away};
+  static constexpr DeviceMemory functions{&allocate, &copy, &copy, &copy, &zero, &statistics, &reset_peak, &free_bytes, &nothing, &name, &fast_bf16, &send_away, &host_stage};
   return functions;
 }
 

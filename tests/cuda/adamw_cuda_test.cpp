@@ -35,7 +35,7 @@ class AdamwCudaTest : public QObject {
   static Moments start(const Shape& shape, DType type) { return {random_tensor(shape, 1, type), Tensor::zeros(shape, type), Tensor::zeros(shape, type)}; }
   static Moments placed(const Moments& s, bool crooked) { return {placed(s.p, crooked), placed(s.m, crooked), placed(s.v, crooked)}; }
   void step(Context& cx, Moments& s, const Tensor& g, const Options& o, int64_t t) {
-    adamw_update(cx, {s.p, g, s.m, s.v, o.grad_scale, o.learning_rate, o.beta1, o.beta2, o.eps, o.weight_decay, t});
+    adamw_update(cx, {{{s.p, g, s.m, s.v}}, o.grad_scale, o.learning_rate, o.beta1, o.beta2, o.eps, o.weight_decay, t});
   }
 
   struct Coded { Tensor p, m, v, m_absmax, v_absmax; };
@@ -47,7 +47,7 @@ class AdamwCudaTest : public QObject {
     return {placed(s.p, crooked), placed(s.m, crooked), placed(s.v, crooked), placed(s.m_absmax, crooked), placed(s.v_absmax, crooked)};
   }
   void step(Context& cx, Coded& s, const Tensor& g, const Options& o, int64_t t) {
-    adamw8bit_update(cx, {s.p, g, s.m, s.v, s.m_absmax, s.v_absmax, o.grad_scale, o.learning_rate, o.beta1, o.beta2, o.eps, o.weight_decay, t});
+    adamw8bit_update(cx, {{{s.p, g, s.m, s.v, s.m_absmax, s.v_absmax}}, o.grad_scale, o.learning_rate, o.beta1, o.beta2, o.eps, o.weight_decay, t});
   }
   /// Blocks of zeros, of tiny and of mixed numbers.
   static Tensor uneven_gradient(int64_t n, int64_t step) {
@@ -157,11 +157,11 @@ class AdamwCudaTest : public QObject {
       Moments wanted = start({1000}, DType::f32), got = placed(wanted, false), here = start({1000}, DType::f32);
       Coded wanted_codes = start_coded(1000), got_codes = placed(wanted_codes, false);
       const Tensor there_g = on_gpu(g);
-      adamw_update(cpu_, {wanted.p, g, wanted.m, wanted.v, factor, 1e-3, 0.9, 0.999, 1e-8, 0, 1});
-      adamw_update(cpu_, {here.p, g, here.m, here.v, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1, {&squares, most}});
-      adamw_update(gpu_, {got.p, there_g, got.m, got.v, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1, {&there, most}});
-      adamw8bit_update(cpu_, {wanted_codes.p, g, wanted_codes.m, wanted_codes.v, wanted_codes.m_absmax, wanted_codes.v_absmax, factor, 1e-3, 0.9, 0.999, 1e-8, 0, 1});
-      adamw8bit_update(gpu_, {got_codes.p, there_g, got_codes.m, got_codes.v, got_codes.m_absmax, got_codes.v_absmax, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1, {&there, most}});
+      adamw_update(cpu_, {{{wanted.p, g, wanted.m, wanted.v}}, factor, 1e-3, 0.9, 0.999, 1e-8, 0, 1});
+      adamw_update(cpu_, {{{here.p, g, here.m, here.v}}, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1, {&squares, most}});
+      adamw_update(gpu_, {{{got.p, there_g, got.m, got.v}}, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1, {&there, most}});
+      adamw8bit_update(cpu_, {{{wanted_codes.p, g, wanted_codes.m, wanted_codes.v, wanted_codes.m_absmax, wanted_codes.v_absmax}}, factor, 1e-3, 0.9, 0.999, 1e-8, 0, 1});
+      adamw8bit_update(gpu_, {{{got_codes.p, there_g, got_codes.m, got_codes.v, got_codes.m_absmax, got_codes.v_absmax}}, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1, {&there, most}});
       QVERIFY(same_bits(on_cpu(got.p), wanted.p) && same_bits(here.p, wanted.p) && same_bits(on_cpu(got.v), wanted.v));
       compare(got_codes, wanted_codes, 1);
     }
@@ -174,8 +174,8 @@ class AdamwCudaTest : public QObject {
       const Coded codes = start_coded(300);
       Moments s = placed(before, false);
       Coded c = placed(codes, false);
-      adamw_update(gpu_, {s.p, g, s.m, s.v, 1, 1e-3, 0.9, 0.999, 1e-8, 0.1, 1, {&squares, 1}});
-      adamw8bit_update(gpu_, {c.p, g, c.m, c.v, c.m_absmax, c.v_absmax, 1, 1e-3, 0.9, 0.999, 1e-8, 0.1, 1, {&squares, 1}});
+      adamw_update(gpu_, {{{s.p, g, s.m, s.v}}, 1, 1e-3, 0.9, 0.999, 1e-8, 0.1, 1, {&squares, 1}});
+      adamw8bit_update(gpu_, {{{c.p, g, c.m, c.v, c.m_absmax, c.v_absmax}}, 1, 1e-3, 0.9, 0.999, 1e-8, 0.1, 1, {&squares, 1}});
       QVERIFY(same_bits(on_cpu(s.p), before.p) && same_bits(on_cpu(s.m), before.m));
       compare(c, codes, 1);
     }
