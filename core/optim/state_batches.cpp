@@ -77,7 +77,7 @@ class Lane {
   void send(const StateBatch& batch) {
     finish();
     copy(cx_, laid_out(batch, stage_->host(), DeviceType::cpu), batch);
-    stage_->send();
+    stage_->send(bytes_of(batch));
   }
   void update(const StateBatch& batch, const UpdateBatch& update) {
     stage_->sent();
@@ -128,8 +128,8 @@ std::vector<StateBatch> state_batches(const std::vector<Moments>& state, uint64_
   uint64_t bytes = 0;
   for (size_t p = 0; p < state.size(); ++p) {
     const Moments& m = state[p];
-    const int64_t per_element = 2 * static_cast<int64_t>(dtype_bytes(m.first.dtype())) + (m.coded() ? 1 : 0);  // maxima are less than one
-    const int64_t cut = static_cast<int64_t>(most) / per_element / kCut * kCut;
+    const size_t block_bytes = 2 * (kMomentBlock * dtype_bytes(m.first.dtype()) + (m.coded() ? sizeof(float) : 0));
+    const int64_t cut = static_cast<int64_t>(most / block_bytes) * kMomentBlock / kCut * kCut;
     for (int64_t begin = 0; begin < m.first.size(); begin += cut) {
       const int64_t end = std::min(begin + cut, m.first.size());
       StatePiece piece{p, begin, end, part_of(m, begin, end)};

@@ -33,6 +33,7 @@ size_t Context::scratch_bytes() const {
 void Context::release_scratch() {
   for (auto& slots : scratch_)
     for (auto& b : slots) b = {};
+  kept_.clear();
 }
 
 }  // namespace lorikeet

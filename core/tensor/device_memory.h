@@ -33,8 +33,8 @@ class HostStage {
   virtual ~HostStage() = default;
   virtual void* host() = 0;    // the host's until send(), and again from fetched() on
   virtual void* device() = 0;  // for what the device is given between sent() and fetch()
-  /// Begins the way to the device.
-  virtual void send() = 0;
+  /// Begins the way of the first `bytes` to the device; as many come back.
+  virtual void send(size_t bytes) = 0;
   /// What the device is given from now on finds the bytes there.
   virtual void sent() = 0;
   /// Begins the way back, once the device has done what it was given before.

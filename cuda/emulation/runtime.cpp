@@ -83,14 +83,15 @@ class Stage final : public HostStage {
   explicit Stage(size_t bytes) : host_(bytes), device_(allocate(bytes)) {}
   void* host() override { return host_.data(); }
   void* device() override { return device_.get(); }
-  void send() override {}
-  void sent() override { copy(device_.get(), host_.data(), host_.size()); }
+  void send(size_t bytes) override { bytes_ = bytes; }
+  void sent() override { copy(device_.get(), host_.data(), bytes_); }
   void fetch() override {}
-  void fetched() override { copy(host_.data(), device_.get(), host_.size()); }
+  void fetched() override { copy(host_.data(), device_.get(), bytes_); }
 
  private:
   std::vector<char> host_;
   std::shared_ptr<void> device_;
+  size_t bytes_ = 0;
 };
 std::unique_ptr<HostStage> host_stage(size_t bytes) { return std::make_unique<Stage>(bytes); }
 

@@ -180,14 +180,9 @@ bool aligned(const Adamw8bitTensors& t) {
   return true;
 }
 
-SentTables& tables() {
-  static SentTables* sent = new SentTables;  // never destroyed, as the maps
-  return *sent;
-}
-
 }  // namespace
 
-void adamw8bit_update(Context&, const Adamw8bitUpdateArgs& a) {
+void adamw8bit_update(Context& cx, const Adamw8bitUpdateArgs& a) {
   std::vector<Entry> table;
   int64_t pieces = 0;
   for (const Adamw8bitTensors& t : a.tensors) {
@@ -197,8 +192,8 @@ void adamw8bit_update(Context&, const Adamw8bitUpdateArgs& a) {
     pieces += (t.m_absmax.size() + kBlocksAPiece - 1) / kBlocksAPiece;
   }
   if (table.empty()) return;
-  const Tensor there = tables().send(table);
-  launch("adamw8bit_update", &adamw8bit_update_kernel, {blocks_for(pieces, 1)}, kThreads, 0, constants_of(a), Clip(a.clip), static_cast<const Entry*>(there.raw()),
+  const Entry* entries = cx.kept<SentTables>().send(table);
+  launch("adamw8bit_update", &adamw8bit_update_kernel, {blocks_for(pieces, 1)}, kThreads, 0, constants_of(a), Clip(a.clip), entries,
          static_cast<int>(table.size()), pieces);
 }
 

@@ -79,15 +79,9 @@ Constants<T> constants_of(const AdamwUpdateArgs& a) {
           f(std::sqrt(1 - std::pow(a.beta2, t))), f(a.eps)};
 }
 
-template <class T>
-SentTables& tables() {
-  static SentTables* sent = new SentTables;  // never destroyed: the driver may be gone by then
-  return *sent;
-}
-
 /// The tensors of this type.
 template <class T>
-void run(const AdamwUpdateArgs& a) {
+void run(Context& cx, const AdamwUpdateArgs& a) {
   std::vector<Entry<T>> table;
   int64_t pieces = 0;
   for (const AdamwTensors& t : a.tensors) {
@@ -99,16 +93,16 @@ void run(const AdamwUpdateArgs& a) {
     pieces += (t.p.size() + kPiece - 1) / kPiece;
   }
   if (table.empty()) return;
-  const Tensor there = tables<T>().send(table);
-  launch("adamw_update", &adamw_update_kernel<T>, {blocks_for(pieces, 1)}, kThreads, 0, constants_of<T>(a), Clip(a.clip), static_cast<const Entry<T>*>(there.raw()),
+  const Entry<T>* entries = cx.kept<SentTables>().send(table);
+  launch("adamw_update", &adamw_update_kernel<T>, {blocks_for(pieces, 1)}, kThreads, 0, constants_of<T>(a), Clip(a.clip), entries,
          static_cast<int>(table.size()), pieces);
 }
 
 }  // namespace
 
-void adamw_update(Context&, const AdamwUpdateArgs& a) {
-  run<float>(a);
-  run<double>(a);
+void adamw_update(Context& cx, const AdamwUpdateArgs& a) {
+  run<float>(cx, a);
+  run<double>(cx, a);
 }
 
 }  // namespace lorikeet::cuda

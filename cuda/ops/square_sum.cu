@@ -64,11 +64,6 @@ __global__ void square_sum_kernel(const double* sums, int64_t pieces, double* ou
   if (threadIdx.x == 0) *out = sum;
 }
 
-SentTables& tables() {
-  static SentTables* sent = new SentTables;  // never destroyed: the driver may be gone by then
-  return *sent;
-}
-
 }  // namespace
 
 void square_sum(Context& cx, const SquareSumArgs& a) {
@@ -86,8 +81,8 @@ void square_sum(Context& cx, const SquareSumArgs& a) {
   const size_t shared_bytes = SharedSize().take<double>(kThreads / kWarpThreads).bytes;
   auto* sums = static_cast<double*>(cx.shared_scratch(kSumSlot, static_cast<size_t>(pieces + 1) * sizeof(double)));
   double* total = a.total ? a.total->data<double>() : sums + pieces;
-  const Tensor there = tables().send(table);
-  launch("square_sum_pieces", &square_sum_pieces_kernel, {blocks_for(pieces, 1)}, kThreads, shared_bytes, static_cast<const Entry*>(there.raw()), static_cast<int>(table.size()), sums, pieces);
+  const Entry* entries = cx.kept<SentTables>().send(table);
+  launch("square_sum_pieces", &square_sum_pieces_kernel, {blocks_for(pieces, 1)}, kThreads, shared_bytes, entries, static_cast<int>(table.size()), sums, pieces);
   launch("square_sum", &square_sum_kernel, {1}, kThreads, shared_bytes, sums, pieces, total);
   if (a.sum) memory.to_host(a.sum, total, sizeof(double));
 }

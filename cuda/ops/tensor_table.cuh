@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <cstring>
 #include <list>
-#include <mutex>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "core/tensor/device_memory.h"
@@ -26,37 +26,36 @@ __device__ inline const Entry& entry_of(const Entry* table, int entries, int64_t
   return table[low];
 }
 
-/// Tables on the device. The one of a training step is mostly that of the step before, which then is not sent again.
+/// Tables on the device, kept with the context (Context::kept()). The one of a training step is mostly that of the step
+/// before, which then is not sent again.
 class SentTables {
  public:
-  /// The table's bytes on the device, in a tensor to be kept until the kernel was given to it.
+  /// The table on the device, until as many others as are kept were sent after it.
   template <class Entry>
-  Tensor send(const std::vector<Entry>& table) {
+  const Entry* send(const std::vector<Entry>& table) {
     static_assert(std::has_unique_object_representations_v<Entry>, "tables are compared by their bytes");
-    return send(table.data(), table.size() * sizeof(Entry));
+    return static_cast<const Entry*>(send(table.data(), table.size() * sizeof(Entry)));
   }
 
  private:
-  static constexpr size_t kMost = 8;  // kept; beyond it the one that was used longest ago goes
+  static constexpr size_t kMost = 16;
   struct Sent {
     std::vector<std::byte> bytes;
     Tensor there;
   };
-  Tensor send(const void* table, size_t bytes) {
-    const std::lock_guard lock(mutex_);
+  const void* send(const void* table, size_t bytes) {
     for (auto it = sent_.begin(); it != sent_.end(); ++it)
       if (it->bytes.size() == bytes && std::memcmp(it->bytes.data(), table, bytes) == 0) {
         sent_.splice(sent_.begin(), sent_, it);
-        return it->there;
+        return it->there.raw();
       }
     const auto* from = static_cast<const std::byte*>(table);
     Sent made{{from, from + bytes}, Tensor::empty({static_cast<int64_t>(bytes)}, DType::u8, DeviceType::cuda)};
     device_memory(DeviceType::cuda).from_host(made.there.raw(), table, bytes);
     if (sent_.size() == kMost) sent_.pop_back();
     sent_.push_front(std::move(made));
-    return sent_.front().there;
+    return sent_.front().there.raw();
   }
-  std::mutex mutex_;
   std::list<Sent> sent_;  // the one used last first
 };
 

@@ -36,11 +36,12 @@ class Stage final : public HostStage {
   Stage& operator=(const Stage&) = delete;
   void* host() override { return host_; }
   void* device() override { return device_.get(); }
-  void send() override {
+  void send(size_t bytes) override {
+    sent_bytes_ = bytes;
     void* in = CopyStreams::instance().in.handle();
     free_.hold(in);
     fetched_->hold(in);
-    LORIKEET_CUDA(cudaMemcpyAsync(device_.get(), host_, bytes_, cudaMemcpyHostToDevice, static_cast<cudaStream_t>(in)));
+    LORIKEET_CUDA(cudaMemcpyAsync(device_.get(), host_, bytes, cudaMemcpyHostToDevice, static_cast<cudaStream_t>(in)));
     sent_->record(in);
     last_ = sent_;
   }
@@ -49,14 +50,14 @@ class Stage final : public HostStage {
     void* out = CopyStreams::instance().out.handle();
     updated_.record(job_stream());
     updated_.hold(out);
-    LORIKEET_CUDA(cudaMemcpyAsync(host_, device_.get(), bytes_, cudaMemcpyDeviceToHost, static_cast<cudaStream_t>(out)));
+    LORIKEET_CUDA(cudaMemcpyAsync(host_, device_.get(), sent_bytes_, cudaMemcpyDeviceToHost, static_cast<cudaStream_t>(out)));
     fetched_->record(out);
     last_ = fetched_;
   }
   void fetched() override { fetched_->wait(); }
 
  private:
-  size_t bytes_;
+  size_t bytes_, sent_bytes_ = 0;
   std::shared_ptr<void> device_;
   void* host_ = nullptr;
   bool pinned_ = false;
