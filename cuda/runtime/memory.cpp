@@ -121,7 +121,8 @@ std::string name() {
 }  // namespace
 
 const DeviceMemory& memory_functions() {
-  static constexpr DeviceMemory functions{&allocate, &from_host, &to_host, &copy, &zero, &statistics, &reset_peak, &free_bytes, &synchronize, &name, &fast_bf16, &send_away, &host_stage};
+  static constexpr DeviceMemory functions{&allocate, &from_host, &to_host, &copy, &zero, &statistics, &reset_peak, &free_bytes, &synchronize, &name, &fast_bf16,
+                                          &send_away, &host_stage};
   return functions;
 }
 

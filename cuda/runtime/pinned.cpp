@@ -29,7 +29,8 @@ void* Pinned::take(size_t bytes) {
   }
   const auto most = static_cast<uint64_t>(kMostOfMachine * static_cast<double>(total_memory_bytes()));
   if (total_ + bytes > most)
-    throw OutOfMemoryError("offload: " + human_bytes(bytes) + " of pinned memory asked, " + human_bytes(total_) + " of at most " + human_bytes(most) + " in use", bytes, most - total_);
+    throw OutOfMemoryError("offload: " + human_bytes(bytes) + " of pinned memory asked, " + human_bytes(total_) + " of at most " + human_bytes(most) + " in use", bytes,
+                           most - total_);
   void* at = nullptr;
   LORIKEET_CUDA(cudaMallocHost(&at, bytes));
   total_ += bytes;

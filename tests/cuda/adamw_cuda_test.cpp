@@ -102,6 +102,17 @@ class AdamwCudaTest : public QObject {
     QVERIFY2(same_bits(on_cpu(got.p), wanted.p), qPrintable(QString("parameters, step %1").arg(t)));
   }
 
+  /// A tensor of the device between numbers that belong to others.
+  struct Between {
+    Tensor room, inside;
+    Between(int64_t n, DType type) : room(gpu_empty({n + 32}, type)), inside(room.slice(16, n + 16)) { room.fill(3); }
+    bool alone() const {
+      const Tensor all = on_cpu(room).to(DType::f32);
+      const float* x = all.data<float>();
+      return std::all_of(x, x + 16, [](float v) { return v == 3; }) && std::all_of(x + all.size() - 16, x + all.size(), [](float v) { return v == 3; });
+    }
+  };
+
  private slots:
   void initTestCase() { LORIKEET_NEEDS_GPU(); }
 
@@ -210,6 +221,19 @@ class AdamwCudaTest : public QObject {
     std::vector<size_t> order;
     for (size_t i = 0; i < n; ++i) order.push_back(i % 2 == 0 ? i / 2 : n - 1 - i / 2);
     return order;
+  }
+
+  void neighboursStayAsTheyAre() {
+    for (const int64_t n : {1, 2, 3, 5, 257, 4099}) {
+      Between p(n, DType::f32), m(n, DType::f32), v(n, DType::f32), p8(n, DType::f32), blocks_m((n + 255) / 256, DType::f32), blocks_v((n + 255) / 256, DType::f32);
+      const Tensor g = on_gpu(gradient({n}, 1, DType::f32));
+      Tensor codes_m = on_gpu(Tensor::zeros({n + 32}, DType::u8)), codes_v = codes_m.clone(), inside_m = codes_m.slice(16, n + 16), inside_v = codes_v.slice(16, n + 16);
+      adamw_update(gpu_, {{{p.inside, g, m.inside, v.inside}}, 1, 0.1, 0.9, 0.999, 1e-8, 0, 1});
+      adamw8bit_update(gpu_, {{{p8.inside, g, inside_m, inside_v, blocks_m.inside, blocks_v.inside}}, 1, 0.1, 0.9, 0.999, 1e-8, 0, 1});
+      for (const Between* b : {&p, &m, &v, &p8, &blocks_m, &blocks_v}) QVERIFY(b->alone());
+      for (const Tensor& codes : {on_cpu(codes_m), on_cpu(codes_v)})
+        for (int64_t i = 0; i < 16; ++i) QVERIFY(codes.data<uint8_t>()[i] == 0 && codes.data<uint8_t>()[n + 31 - i] == 0);
+    }
   }
 
   void aTableIsSentWhenItChanged() {
