@@ -20,13 +20,15 @@ KernelSlot<Adamw8bitUpdateFn>& adamw8bit_update_slot() {
 }
 
 void adamw8bit_update(Context& cx, const Adamw8bitUpdateArgs& a) {
-  const Shape blocks = {(a.p.size() + kMomentBlock - 1) / kMomentBlock};
-  check_operand(a.p, "p", DType::f32, a.p.shape());
-  check_operand(a.g, "g", DType::f32, a.p.shape());
-  check_operand(a.m_codes, "m_codes", DType::u8, a.p.shape());
-  check_operand(a.v_codes, "v_codes", DType::u8, a.p.shape());
-  check_operand(a.m_absmax, "m_absmax", DType::f32, blocks);
-  check_operand(a.v_absmax, "v_absmax", DType::f32, blocks);
+  for (const Adamw8bitTensors& e : a.tensors) {
+    const Shape blocks = {(e.p.size() + kMomentBlock - 1) / kMomentBlock};
+    check_operand(e.p, "p", DType::f32, e.p.shape());
+    check_operand(e.g, "g", DType::f32, e.p.shape());
+    check_operand(e.m_codes, "m_codes", DType::u8, e.p.shape());
+    check_operand(e.v_codes, "v_codes", DType::u8, e.p.shape());
+    check_operand(e.m_absmax, "m_absmax", DType::f32, blocks);
+    check_operand(e.v_absmax, "v_absmax", DType::f32, blocks);
+  }
   if (a.step < 1) throw ShapeError("adamw8bit_update: step " + std::to_string(a.step) + "; steps count from 1");
   ops::check_clip("adamw8bit_update", a.clip);
   with_clip(cx, a, [&](const auto& args) { adamw8bit_update_slot().run(cx, args); });

@@ -4,6 +4,7 @@
 #include "core/ops/adamw8bit_kernels.h"
 #include "core/ops/cpu_twins.h"
 #include "core/ops/dynamic_map.h"
+#include "core/ops/tensor_list.h"
 
 namespace lorikeet {
 namespace {
@@ -35,11 +36,14 @@ Adamw8bitConstants constants_of(const Adamw8bitUpdateArgs& a) {
 void adamw8bit_update_cpu(Context& cx, const Adamw8bitUpdateArgs& a) {
   const Adamw8bitConstants c = constants_of(a);
   const Adamw8bitBlockFn update = block_of(cx.level());
-  cx.pool().for_blocks(a.m_absmax.size(), kBlocksATask, [&](int64_t begin, int64_t end, int) {
+  std::vector<int64_t> blocks;
+  for (const Adamw8bitTensors& e : a.tensors) blocks.push_back(e.m_absmax.size());
+  ops::for_blocks_of(cx.pool(), blocks, kBlocksATask, [&](size_t which, int64_t begin, int64_t end, int) {
+    const Adamw8bitTensors& e = a.tensors[which];
     for (int64_t b = begin; b < end; ++b) {
       const int64_t at = b * kMomentBlock;
-      update(c, a.p.data<float>() + at, a.g.data<float>() + at, a.m_codes.data<uint8_t>() + at, a.v_codes.data<uint8_t>() + at,
-             a.m_absmax.data<float>() + b, a.v_absmax.data<float>() + b, std::min(kMomentBlock, a.p.size() - at));
+      update(c, e.p.data<float>() + at, e.g.data<float>() + at, e.m_codes.data<uint8_t>() + at, e.v_codes.data<uint8_t>() + at,
+             e.m_absmax.data<float>() + b, e.v_absmax.data<float>() + b, std::min(kMomentBlock, e.p.size() - at));
     }
   });
 }

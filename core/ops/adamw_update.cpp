@@ -10,11 +10,13 @@ KernelSlot<AdamwUpdateFn>& adamw_update_slot() {
 }
 
 void adamw_update(Context& cx, const AdamwUpdateArgs& a) {
-  ops::check_float("adamw_update", a.p, "p");
-  for (const Tensor* t : {&a.g, static_cast<const Tensor*>(&a.m), static_cast<const Tensor*>(&a.v)}) {
-    ops::check_same_type("adamw_update", a.p, *t, "an operand");
-    ops::check_shape("adamw_update", *t, "an operand", a.p.shape());
-    if (!t->contiguous() || !a.p.contiguous()) throw ShapeError("adamw_update: operands with gaps between rows");
+  for (const AdamwTensors& e : a.tensors) {
+    ops::check_float("adamw_update", e.p, "p");
+    for (const Tensor* t : {&e.g, static_cast<const Tensor*>(&e.m), static_cast<const Tensor*>(&e.v)}) {
+      ops::check_same_type("adamw_update", e.p, *t, "an operand");
+      ops::check_shape("adamw_update", *t, "an operand", e.p.shape());
+      if (!t->contiguous() || !e.p.contiguous()) throw ShapeError("adamw_update: operands with gaps between rows");
+    }
   }
   if (a.step < 1) throw ShapeError("adamw_update: step " + std::to_string(a.step) + "; steps count from 1");
   ops::check_clip("adamw_update", a.clip);

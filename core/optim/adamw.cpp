@@ -1,63 +1,69 @@
 /// AdamW over named parameters: two moments each, one step count for all.
 #include "core/optim/adamw.h"
 
+#include <deque>
 #include <map>
 
 #include "core/base/error.h"
-#include "core/base/scratch_file.h"
 #include "core/ops/adamw8bit_update.h"
 #include "core/ops/adamw_update.h"
+#include "core/optim/state_batches.h"
 
 namespace lorikeet {
 namespace {
 
 constexpr int64_t kLeastCoded = 4096;  // elements from which moments are held in 8 bits
 
-/// The state of one parameter. The maxima are undefined where the moments are f32.
-struct Moments {
-  Tensor first, second, first_absmax, second_absmax;
-  bool coded() const { return first_absmax.defined(); }
-};
-/// Order and names of the state in a checkpoint.
-struct Part { const char* prefix; Tensor Moments::*tensor; };
-constexpr Part kParts[] = {{"exp_avg.", &Moments::first},
-                           {"exp_avg_absmax.", &Moments::first_absmax},
-                           {"exp_avg_sq.", &Moments::second},
-                           {"exp_avg_sq_absmax.", &Moments::second_absmax}};
-
 /// What all parameters of a step share.
 struct Rates {
   double learning_rate, grad_scale;
+  int64_t step;
   DeviceClip clip;
 };
 
 int64_t blocks_of(int64_t elements) { return (elements + kMomentBlock - 1) / kMomentBlock; }
 
-/// Gives out zeroed state: tensors of their own, or pieces of one mapped file.
-class StateMemory {
+/// Tensors that are updated together, and the lists of them that the two ops take.
+class UpdateList {
  public:
-  StateMemory() = default;
-  StateMemory(const std::string& folder, uint64_t bytes) : file_(std::make_shared<ScratchFile>(folder, bytes)) {}
-  Tensor zeros(const Shape& shape, DType dtype, DeviceType device) {
-    if (!file_) return Tensor::zeros(shape, dtype, device);
-    char* at = static_cast<char*>(file_->data()) + used_;
-    Tensor t = Tensor::borrow(at, shape, dtype, file_);
-    used_ += room(t.bytes());
-    return t;
+  void add(Tensor value, Tensor grad, Moments state) {
+    Entry& e = entries_.emplace_back(std::move(value), std::move(grad), std::move(state));
+    Moments& m = e.state;
+    if (m.coded()) coded_.push_back({e.value, e.grad, m.first, m.second, m.first_absmax, m.second_absmax});
+    else plain_.push_back({e.value, e.grad, m.first, m.second});
   }
-  void expect(const Moments& m) const { tell(m, &ScratchFile::expect); }
-  void rest(const Moments& m) const { tell(m, &ScratchFile::rest); }
-  /// What a tensor takes of the file: pieces begin at multiples of 64 bytes.
-  static uint64_t room(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
+  void run(Context& cx, const OptimizerOptions& o, const Rates& r) const {
+    if (!plain_.empty())
+      adamw_update(cx, {.tensors = plain_,
+                        .grad_scale = r.grad_scale,
+                        .learning_rate = r.learning_rate,
+                        .beta1 = o.beta1,
+                        .beta2 = o.beta2,
+                        .eps = o.eps,
+                        .weight_decay = o.weight_decay,
+                        .step = r.step,
+                        .clip = r.clip});
+    if (!coded_.empty())
+      adamw8bit_update(cx, {.tensors = coded_,
+                            .grad_scale = r.grad_scale,
+                            .learning_rate = r.learning_rate,
+                            .beta1 = o.beta1,
+                            .beta2 = o.beta2,
+                            .eps = o.eps,
+                            .weight_decay = o.weight_decay,
+                            .step = r.step,
+                            .clip = r.clip});
+  }
 
  private:
-  void tell(const Moments& m, void (ScratchFile::*what)(const void*, size_t) const) const {
-    if (!file_) return;
-    for (const Part& part : kParts)
-      if (const Tensor& t = m.*part.tensor; t.defined() && t.bytes() > 0) ((*file_).*what)(t.raw(), t.bytes());
-  }
-  std::shared_ptr<ScratchFile> file_;
-  uint64_t used_ = 0;
+  struct Entry {
+    Tensor value, grad;
+    Moments state;
+    Entry(Tensor v, Tensor g, Moments m) : value(std::move(v)), grad(std::move(g)), state(std::move(m)) {}
+  };
+  std::deque<Entry> entries_;  // stay where they are
+  std::vector<AdamwTensors> plain_;
+  std::vector<Adamw8bitTensors> coded_;
 };
 
 class Adamw final : public Optimizer {
@@ -66,17 +72,14 @@ class Adamw final : public Optimizer {
       : parameters_(std::move(parameters)), options_(options) {
     if (paged) memory_ = StateMemory(options.folder, file_bytes(coded));
     for (const NamedParameter& p : parameters_) moments_.push_back(zero_moments(p.var->value, coded));
+    if (paged) batches_ = options.batch_bytes > 0 ? state_batches(moments_, options.batch_bytes) : state_batches(moments_);
   }
 
   void step(Context& cx, double learning_rate, double grad_scale, const DeviceClip& clip) override {
+    const Rates rates{learning_rate, grad_scale, steps_ + 1, clip};
+    if (memory_.paged()) update_batches(cx, batches_, memory_, [&](const StateBatch& batch) { update(cx, batch, rates); });
+    else update_all(cx, rates);
     ++steps_;
-    for (size_t i = 0; i < parameters_.size(); ++i) {
-      if (i + 1 < parameters_.size()) memory_.expect(moments_[i + 1]);
-      VarNode& var = *parameters_[i].var;
-      const Tensor grad = var.grad.defined() ? var.grad : Tensor::zeros(var.value.shape(), var.value.dtype(), var.value.device());
-      update(cx, var.value, grad, moments_[i], {learning_rate, grad_scale, clip});
-      memory_.rest(moments_[i]);
-    }
   }
 
   uint64_t state_bytes() const override {
@@ -87,7 +90,7 @@ class Adamw final : public Optimizer {
 
   std::vector<std::pair<std::string, Tensor>> state() const override {
     std::vector<std::pair<std::string, Tensor>> out;
-    for (const Part& part : kParts)
+    for (const MomentsPart& part : kMomentsParts)
       for (size_t i = 0; i < parameters_.size(); ++i)
         if (const Tensor& t = moments_[i].*part.tensor; t.defined()) out.emplace_back(part.prefix + parameters_[i].name, t);
     return out;
@@ -148,53 +151,36 @@ class Adamw final : public Optimizer {
     return bytes;
   }
 
-  /// A paged state lies on the host: for a device it is sent there for its update and fetched again.
-  void update(Context& cx, Tensor& value, const Tensor& grad, Moments& m, const Rates& rates) const {
-    const DeviceType device = value.device();
-    if (m.first.device() == device) return update_here(cx, value, grad, m, rates);
-    Moments there;
-    for (const Part& part : kParts)
-      if (const Tensor& t = m.*part.tensor; t.defined()) there.*part.tensor = t.on(device);
-    update_here(cx, value, grad, there, rates);
-    for (const Part& part : kParts)
-      if (Tensor& t = m.*part.tensor; t.defined()) t.copy_from(there.*part.tensor);
+  void update_all(Context& cx, const Rates& rates) {
+    UpdateList list;
+    for (size_t i = 0; i < parameters_.size(); ++i) list.add(parameters_[i].var->value, gradient(i), moments_[i]);
+    list.run(cx, options_, rates);
   }
 
-  void update_here(Context& cx, Tensor& value, const Tensor& grad, Moments& m, const Rates& rates) const {
-    if (m.coded())
-      adamw8bit_update(cx, {.p = value,
-                            .g = grad,
-                            .m_codes = m.first,
-                            .v_codes = m.second,
-                            .m_absmax = m.first_absmax,
-                            .v_absmax = m.second_absmax,
-                            .grad_scale = rates.grad_scale,
-                            .learning_rate = rates.learning_rate,
-                            .beta1 = options_.beta1,
-                            .beta2 = options_.beta2,
-                            .eps = options_.eps,
-                            .weight_decay = options_.weight_decay,
-                            .step = steps_,
-                            .clip = rates.clip});
-    else
-      adamw_update(cx, {.p = value,
-                        .g = grad,
-                        .m = m.first,
-                        .v = m.second,
-                        .grad_scale = rates.grad_scale,
-                        .learning_rate = rates.learning_rate,
-                        .beta1 = options_.beta1,
-                        .beta2 = options_.beta2,
-                        .eps = options_.eps,
-                        .weight_decay = options_.weight_decay,
-                        .step = steps_,
-                        .clip = rates.clip});
+  void update(Context& cx, const StateBatch& batch, const Rates& rates) const {
+    UpdateList list;
+    for (const StatePiece& piece : batch) {
+      const Tensor& value = parameters_[piece.parameter].var->value;
+      const auto part = [&](const Tensor& t) { return t.reshaped({t.size()}).slice(piece.begin, piece.end); };
+      list.add(part(value), part(gradient(piece.parameter)), piece.state);
+    }
+    list.run(cx, options_, rates);
+  }
+
+  /// Zeros where there is none.
+  Tensor gradient(size_t parameter) const {
+    const VarNode& var = *parameters_[parameter].var;
+    if (!var.grad.defined()) return Tensor::zeros(var.value.shape(), var.value.dtype(), var.value.device());
+    if (var.grad.shape() != var.value.shape())
+      throw ShapeError("optimizer: the gradient of " + parameters_[parameter].name + " is " + to_string(var.grad.shape()) + "; wanted " + to_string(var.value.shape()));
+    return var.grad;
   }
 
   std::vector<NamedParameter> parameters_;
   OptimizerOptions options_;
   StateMemory memory_;
   std::vector<Moments> moments_;
+  std::vector<StateBatch> batches_;  // of a paged state
   int64_t steps_ = 0;
 };
 

@@ -12,13 +12,15 @@ namespace lorikeet {
 
 struct OptimizerOptions {
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
-  std::string folder = {};  // of the file a paged optimizer keeps its state in
+  std::string folder = {};   // of the file a paged optimizer keeps its state in
+  uint64_t batch_bytes = 0;  // how much of that state moves together, at least 2^18; 0: as much as is best
 };
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  /// One update from the gradients in the parameters' grad (missing grad = zero). Multiplies gradients by `grad_scale` and
-  /// `clip` first; where that is of gradients that are not finite, parameters and state stay as they are.
+  /// One update from the gradients in the parameters' grad (missing grad = zero). Multiplies gradients by `grad_scale` first,
+  /// and by the factor of `clip`, whose square sum is of the gradients before that: device_clip.h. Where the sum is not
+  /// finite, parameters and state stay as they are.
   virtual void step(Context& cx, double learning_rate, double grad_scale, const DeviceClip& clip = {}) = 0;
   /// The last step changed nothing: it does not count.
   virtual void take_step_back() = 0;

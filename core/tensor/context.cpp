@@ -42,6 +42,7 @@ std::vector<std::shared_ptr<void>> Context::hold_scratch() const {
 void Context::release_scratch() {
   for (auto& slots : scratch_)
     for (auto& b : slots) b = {};
+  kept_.clear();
 }
 
 }  // namespace lorikeet

@@ -1,7 +1,9 @@
 /// Context: where and how an op runs: device, threads, CPU level, scratch memory. One per job thread.
 #pragma once
 #include <cstddef>
+#include <map>
 #include <memory>
+#include <typeindex>
 #include <vector>
 
 #include "core/base/threads.h"
@@ -32,6 +34,13 @@ class Context {
   size_t scratch_bytes() const;
   /// Keeps what is there now at its place although larger scratch may be asked for later: for recorded work.
   std::vector<std::shared_ptr<void>> hold_scratch() const;
+  /// What ops keep from call to call (tables on the device, say): the context's one T, made at the first call.
+  template <class T> T& kept() {
+    std::shared_ptr<void>& one = kept_[typeid(T)];
+    if (!one) one = std::make_shared<T>();
+    return *static_cast<T*>(one.get());
+  }
+  /// And what ops keep.
   void release_scratch();
  private:
   struct Buffer { std::shared_ptr<void> memory; size_t bytes = 0; };
@@ -40,6 +49,7 @@ class Context {
   CpuLevel level_;
   ComputeType compute_ = ComputeType::f32;
   std::vector<std::vector<Buffer>> scratch_;  // [thread + 1][slot]
+  std::map<std::type_index, std::shared_ptr<void>> kept_;
 };
 
 }  // namespace lorikeet

@@ -36,6 +36,22 @@ class RecordedWork {
 /// What memory is asked for. What a step allocates is gone at its end; it comes from memory of its own, so that recorded
 /// steps find nothing else at their addresses.
 enum class Lifetime { lasting, step };
+/// A piece of host memory that a device reads and writes beside its other work, and a piece of the device's memory of the
+/// same size. One way after the other: filled, send(), sent(), used there, fetch(), fetched(), read, filled again.
+class HostStage {
+ public:
+  virtual ~HostStage() = default;
+  virtual void* host() = 0;    // the host's until send(), and again from fetched() on
+  virtual void* device() = 0;  // for what the device is given between sent() and fetch()
+  /// Begins the way of the first `bytes` to the device; as many come back.
+  virtual void send(size_t bytes) = 0;
+  /// What the device is given from now on finds the bytes there.
+  virtual void sent() = 0;
+  /// Begins the way back, once the device has done what it was given before.
+  virtual void fetch() = 0;
+  /// Waits until the bytes are on the host.
+  virtual void fetched() = 0;
+};
 struct DeviceMemory {
   /// Contents undefined, 256-byte aligned. Throws OutOfMemoryError(asked, free).
   std::shared_ptr<void> (*allocate)(size_t bytes);
@@ -57,6 +73,8 @@ struct DeviceMemory {
   bool (*fast_bf16)();
   /// Begins to copy to host memory, beside the device's other work. Throws OutOfMemoryError (of the host).
   std::unique_ptr<AwayBytes> (*send_away)(const void* device, size_t bytes);
+  /// Throws OutOfMemoryError (of the device).
+  std::unique_ptr<HostStage> (*host_stage)(size_t bytes);
   /// Of what this thread allocates from now on; returns what it was before.
   Lifetime (*set_lifetime)(Lifetime lifetime);
   /// Runs `work`, whose kernels, products and copies within the device are recorded and not done. All it allocates is step

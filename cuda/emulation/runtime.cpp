@@ -106,6 +106,24 @@ std::unique_ptr<AwayBytes> send_away(const void* device, size_t bytes) {
   return std::make_unique<Away>(device, bytes);
 }
 
+/// As late as their order allows here too: memory that is written while it is under way sends what was written.
+class Stage final : public HostStage {
+ public:
+  explicit Stage(size_t bytes) : host_(bytes), device_(allocate_device(bytes)) {}
+  void* host() override { return host_.data(); }
+  void* device() override { return device_.get(); }
+  void send(size_t bytes) override { bytes_ = bytes; }
+  void sent() override { from_host(device_.get(), host_.data(), bytes_); }
+  void fetch() override {}
+  void fetched() override { to_host(host_.data(), device_.get(), bytes_); }
+
+ private:
+  std::vector<char> host_;
+  std::shared_ptr<void> device_;
+  size_t bytes_ = 0;
+};
+std::unique_ptr<HostStage> host_stage(size_t bytes) { return std::make_unique<Stage>(bytes); }
+
 double number(const void* data, DType type, int64_t at) {
   return type == DType::f32 ? static_cast<const float*>(data)[at] : f32(static_cast<const Bf16*>(data)[at]);
 }
@@ -124,8 +142,8 @@ std::vector<double> operand(const void* data, DType type, int64_t stride, bool t
 }  // namespace
 
 const DeviceMemory& memory_functions() {
-  static constexpr DeviceMemory functions{&allocate_device, &from_host, &to_host, &copy, &zero, &statistics, &emulation::reset_device_peak, &free_bytes, &nothing, &name, &fast_bf16, &send_away,
-                                          &emulation::set_lifetime, &emulation::record};
+  static constexpr DeviceMemory functions{&allocate_device, &from_host, &to_host, &copy, &zero, &statistics, &emulation::reset_device_peak, &free_bytes, &nothing, &name, &fast_bf16,
+                                          &send_away, &host_stage, &emulation::set_lifetime, &emulation::record};
   return functions;
 }
 

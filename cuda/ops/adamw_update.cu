@@ -1,17 +1,32 @@
-// AdamW update of one tensor (core/ops/adamw_update.h). Source: Loshchilov & Hutter 2019, arXiv:1711.05101.
+// AdamW update of several tensors in one launch (core/ops/adamw_update.h), one for f32 and one for f64 where there are
+// both. Source: Loshchilov & Hutter 2019, arXiv:1711.05101.
 //
-// A thread takes four neighbouring f32 elements (one where an address is no multiple of 16 bytes; one of f64) of each
-// operand at a time. Elements do not depend on each other: deterministic. Roundings are those of the CPU's wide kernels,
-// spelled out: in f32 the moving averages and the step are fused with the sums they go into, in f64 nothing is.
+// Tensors are cut into pieces of 4096 elements, a block of 256 threads does a piece. A thread takes four neighbouring f32
+// elements (one where an address of the tensor is no multiple of 16 bytes; one of f64) of each operand at a time. Elements
+// do not depend on each other: deterministic. Roundings are those of the CPU's wide kernels, spelled out: in f32 the
+// moving averages and the step are fused with the sums they go into, in f64 nothing is.
 #include <cmath>
+#include <vector>
 
 #include "cuda/device/clip.cuh"
 #include "cuda/device/pack.cuh"
+#include "cuda/ops/tensor_table.cuh"
 #include "cuda/ops/twins.h"
 
 namespace lorikeet::cuda {
 namespace {
 
+constexpr int kThreads = 256, kPiece = 4096;
+template <class T> constexpr int kPacked = std::is_same_v<T, double> ? 1 : kPackCount<T>;  // elements a thread moves at a time
+
+template <class T>
+struct Entry {
+  T* p;
+  const T* g;
+  T *m, *v;
+  int64_t size, first_piece;
+  int64_t packed;  // all operands may be moved in packs
+};
 template <class T>
 struct Constants {
   double grad_scale;
@@ -33,20 +48,27 @@ __device__ inline void step(const Constants<T>& c, T scale, T& p, T g, T& m, T& 
   p = product_sum(p, c.decay, -product(c.step_size, m / denominator));
 }
 
-template <class T, int N>
-__global__ void adamw_update_kernel(Constants<T> c, Clip clip, T* p, const T* g, T* m, T* v, int64_t size) {
+template <int N, class T>
+__device__ inline void step_pack(const Constants<T>& c, T scale, const Entry<T>& e, int64_t at) {
+  auto parameters = load_pack<N>(e.p + at), first = load_pack<N>(e.m + at), second = load_pack<N>(e.v + at);
+  const auto gradients = load_pack<N>(e.g + at);
+  for (int i = 0; i < N; ++i) step(c, scale, parameters.at[i], gradients.at[i], first.at[i], second.at[i]);
+  store_pack(e.p + at, parameters);
+  store_pack(e.m + at, first);
+  store_pack(e.v + at, second);
+}
+
+template <class T>
+__global__ void adamw_update_kernel(Constants<T> c, Clip clip, const Entry<T>* table, int entries, int64_t pieces) {
   double factor = c.grad_scale;
   if (!clip.apply(factor)) return;
   const T scale = static_cast<T>(factor);
-  each_pack<N>(1, size, [&](int64_t, int64_t at, auto count) {
-    constexpr int kCount = decltype(count)::value;
-    auto parameters = load_pack<kCount>(p + at), first = load_pack<kCount>(m + at), second = load_pack<kCount>(v + at);
-    const auto gradients = load_pack<kCount>(g + at);
-    for (int i = 0; i < kCount; ++i) step(c, scale, parameters.at[i], gradients.at[i], first.at[i], second.at[i]);
-    store_pack(p + at, parameters);
-    store_pack(m + at, first);
-    store_pack(v + at, second);
-  });
+  for (int64_t piece = blockIdx.x; piece < pieces; piece += gridDim.x) {
+    const Entry<T> e = entry_of(table, entries, piece);
+    const int64_t begin = (piece - e.first_piece) * kPiece, end = min(begin + kPiece, e.size), whole = e.packed ? end / kPacked<T> * kPacked<T> : begin;
+    for (int64_t at = begin + int64_t{threadIdx.x} * kPacked<T>; at < whole; at += kThreads * kPacked<T>) step_pack<kPacked<T>>(c, scale, e, at);
+    for (int64_t at = whole + threadIdx.x; at < end; at += kThreads) step_pack<1>(c, scale, e, at);
+  }
 }
 
 template <class T>
@@ -57,22 +79,30 @@ Constants<T> constants_of(const AdamwUpdateArgs& a) {
           f(std::sqrt(1 - std::pow(a.beta2, t))), f(a.eps)};
 }
 
+/// The tensors of this type.
 template <class T>
-void run(const AdamwUpdateArgs& a) {
-  constexpr int kPacked = std::is_same_v<T, double> ? 1 : kPackCount<T>;
-  const int64_t size = a.p.size();
-  const auto place = [&](const void* data) { return RowPlace{data, size, sizeof(T)}; };
-  const RowPlan plan(1, size, kPacked, {place(a.p.raw()), place(a.g.raw()), place(a.m.raw()), place(a.v.raw())});
-  launch("adamw_update", plan.packed ? &adamw_update_kernel<T, kPacked> : &adamw_update_kernel<T, 1>, plan.grid, plan.threads, 0, constants_of<T>(a), Clip(a.clip), a.p.data<T>(),
-         a.g.data<T>(), a.m.data<T>(), a.v.data<T>(), size);
+void run(Context& cx, const AdamwUpdateArgs& a) {
+  std::vector<Entry<T>> table;
+  int64_t pieces = 0;
+  for (const AdamwTensors& t : a.tensors) {
+    if (t.p.dtype() != dtype_of<T>() || t.p.size() == 0) continue;
+    bool packed = true;
+    for (const void* operand : {static_cast<const void*>(t.p.raw()), t.g.raw(), static_cast<const void*>(t.m.raw()), static_cast<const void*>(t.v.raw())})
+      packed = packed && reinterpret_cast<uintptr_t>(operand) % (kPacked<T> * sizeof(T)) == 0;
+    table.push_back({t.p.template data<T>(), t.g.template data<T>(), t.m.template data<T>(), t.v.template data<T>(), t.p.size(), pieces, packed});
+    pieces += (t.p.size() + kPiece - 1) / kPiece;
+  }
+  if (table.empty()) return;
+  const Entry<T>* entries = cx.kept<SentTables>().send(table);
+  launch("adamw_update", &adamw_update_kernel<T>, {blocks_for(pieces, 1)}, kThreads, 0, constants_of<T>(a), Clip(a.clip), entries,
+         static_cast<int>(table.size()), pieces);
 }
 
 }  // namespace
 
-void adamw_update(Context&, const AdamwUpdateArgs& a) {
-  if (a.p.size() == 0) return;
-  if (a.p.dtype() == DType::f64) run<double>(a);
-  else run<float>(a);
+void adamw_update(Context& cx, const AdamwUpdateArgs& a) {
+  run<float>(cx, a);
+  run<double>(cx, a);
 }
 
 }  // namespace lorikeet::cuda

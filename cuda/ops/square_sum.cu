@@ -3,26 +3,27 @@
 // Tensors are cut into pieces of 65536 elements. One block of 256 threads sums a piece: a thread takes every 256th pack of
 // 16 bytes of f32 (one element where the tensor begins elsewhere, and of f64), then the block adds up its threads. A single
 // block then adds up the pieces. Which elements go into which sum depends on the sizes alone, never on the card: the
-// result is deterministic. The table of tensors is copied to the device with each call, one number comes back.
+// result is deterministic. The table of tensors is sent to the device when it is another than before, one number comes back.
 #include <vector>
 
 #include "core/ops/square_sum.h"
 #include "core/tensor/device_memory.h"
 #include "cuda/device/pack.cuh"
 #include "cuda/device/reduce.cuh"
+#include "cuda/ops/tensor_table.cuh"
 #include "cuda/ops/twins.h"
 
 namespace lorikeet::cuda {
 namespace {
 
 constexpr int kThreads = 256, kPiece = 1 << 16;
-constexpr int kTableSlot = 0, kSumSlot = 1;
+constexpr int kSumSlot = 0;
 
 struct Entry {
   const void* data;
   int64_t size;
   int64_t first_piece;
-  bool twice_as_precise;  // f64, else f32
+  int64_t twice_as_precise;  // f64, else f32
 };
 
 /// What a thread adds of n elements.
@@ -49,13 +50,7 @@ __global__ void square_sum_pieces_kernel(const Entry* table, int entries, double
   SharedMemory memory;
   const Shared<double> shared = memory.take<double>(kThreads / kWarpThreads);
   for (int64_t piece = blockIdx.x; piece < pieces; piece += gridDim.x) {
-    int low = 0, behind = entries;  // the last entry that begins at or before this piece
-    while (behind - low > 1) {
-      const int middle = (low + behind) / 2;
-      if (table[middle].first_piece <= piece) low = middle;
-      else behind = middle;
-    }
-    const double sum = block_sum<kThreads>(sum_of_thread(table[low], piece), shared);
+    const double sum = block_sum<kThreads>(sum_of_thread(entry_of(table, entries, piece), piece), shared);
     if (threadIdx.x == 0) sums[piece] = sum;
   }
 }
@@ -83,14 +78,13 @@ void square_sum(Context& cx, const SquareSumArgs& a) {
   if (a.sum) *a.sum = 0;
   if (table.empty() && a.total) memory.zero(a.total->raw(), sizeof(double));
   if (table.empty()) return;
-  const size_t table_bytes = table.size() * sizeof(Entry), shared_bytes = SharedSize().take<double>(kThreads / kWarpThreads).bytes;
-  auto* entries = static_cast<Entry*>(cx.shared_scratch(kTableSlot, table_bytes));
-  auto* sums = static_cast<double*>(cx.shared_scratch(kSumSlot, static_cast<size_t>(pieces + 1) * sizeof(double)));  // the total is the last
-  memory.from_host(entries, table.data(), table_bytes);
+  const size_t shared_bytes = SharedSize().take<double>(kThreads / kWarpThreads).bytes;
+  auto* sums = static_cast<double*>(cx.shared_scratch(kSumSlot, static_cast<size_t>(pieces + 1) * sizeof(double)));
+  double* total = a.total ? a.total->data<double>() : sums + pieces;
+  const Entry* entries = cx.kept<SentTables>().send(table);
   launch("square_sum_pieces", &square_sum_pieces_kernel, {blocks_for(pieces, 1)}, kThreads, shared_bytes, entries, static_cast<int>(table.size()), sums, pieces);
-  launch("square_sum", &square_sum_kernel, {1}, kThreads, shared_bytes, sums, pieces, sums + pieces);
-  if (a.total) memory.copy(a.total->raw(), sums + pieces, sizeof(double));
-  if (a.sum) memory.to_host(a.sum, sums + pieces, sizeof(double));
+  launch("square_sum", &square_sum_kernel, {1}, kThreads, shared_bytes, sums, pieces, total);
+  if (a.sum) memory.to_host(a.sum, total, sizeof(double));
 }
 
 }  // namespace lorikeet::cuda

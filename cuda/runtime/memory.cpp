@@ -13,6 +13,7 @@
 #include "cuda/runtime/check.h"
 #include "cuda/runtime/device.h"
 #include "cuda/runtime/device_buffer.h"
+#include "cuda/runtime/host_stage.h"
 #include "cuda/runtime/per_card.h"
 #include "cuda/runtime/range_allocator.h"
 #include "cuda/runtime/recorded.h"
@@ -155,7 +156,8 @@ uint64_t idle_bytes(int card) {
 }
 
 const DeviceMemory& memory_functions() {
-  static constexpr DeviceMemory functions{&allocate, &from_host, &to_host, &copy, &zero, &statistics, &reset_peak, &free_bytes, &synchronize, &name, &fast_bf16, &send_away, &set_lifetime, &record};
+  static constexpr DeviceMemory functions{&allocate, &from_host, &to_host, &copy, &zero, &statistics, &reset_peak, &free_bytes, &synchronize, &name, &fast_bf16,
+                                          &send_away, &host_stage, &set_lifetime, &record};
   return functions;
 }
 

@@ -38,7 +38,7 @@ void swiglu_rows(Report& report, Context& cx, int64_t tokens) {
 
 void update_row(Report& report, Context& cx) {
   Tensor p = random_tensor({16, 30000}, 8), g = random_tensor({16, 30000}, 9), m = Tensor::zeros({16, 30000}), second = m.clone();
-  report.row("adamw_update of 480000", {ms([&] { adamw_update(cx, {p, g, m, second, 1, 1e-4, 0.9, 0.999, 1e-8, 0.01, 1}); })});
+  report.row("adamw_update of 480000", {ms([&] { adamw_update(cx, {{{p, g, m, second}}, 1, 1e-4, 0.9, 0.999, 1e-8, 0.01, 1}); })});
 }
 
 }  // namespace

@@ -157,11 +157,11 @@ void updates(Table& t, Context& cx, const Sizes& s) {
   const auto n = static_cast<double>(s.hidden * s.hidden);
   Tensor p = random_rows(shape, DType::f32, 0.01), m = filled(shape, DType::f32, 0), v = filled(shape, DType::f32, 0);
   const Tensor g = random_rows(shape, DType::f32, 0.01);
-  t.row("adamw f32", n * 28, 0, [&] { adamw_update(cx, {.p = p, .g = g, .m = m, .v = v, .grad_scale = 1, .learning_rate = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0, .step = 1}); });
+  t.row("adamw f32", n * 28, 0, [&] { adamw_update(cx, {.tensors = {{p, g, m, v}}, .grad_scale = 1, .learning_rate = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0, .step = 1}); });
   const int64_t blocks = (s.hidden * s.hidden + 255) / 256;
   Tensor mc = Tensor::zeros(shape, DType::u8, kGpu), vc = Tensor::zeros(shape, DType::u8, kGpu), ma = Tensor::zeros({blocks}, DType::f32, kGpu), va = Tensor::zeros({blocks}, DType::f32, kGpu);
   t.row("adamw 8-bit", n * 16, 0, [&] {
-    adamw8bit_update(cx, {.p = p, .g = g, .m_codes = mc, .v_codes = vc, .m_absmax = ma, .v_absmax = va, .grad_scale = 1, .learning_rate = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0, .step = 1});
+    adamw8bit_update(cx, {.tensors = {{p, g, mc, vc, ma, va}}, .grad_scale = 1, .learning_rate = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0, .step = 1});
   });
 }
 

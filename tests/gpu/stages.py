@@ -178,9 +178,9 @@ def step_plan(bench):
         tiny = dict(shape="tiny", rank=4, steps=2, rows=1, policy="full")
         return [("135m", {**tiny, "length": 20}), ("8b-memory-short", {**tiny, "length": 16}), ("8b-memory-long", {**tiny, "length": 32})]
     eight = dict(shape="8b", length=4096, rows=2, rank=16, steps=5)
-    memory = dict(shape="8b", rows=1, rank=32, steps=2, policy="full")
+    memory = dict(shape="8b", rows=1, rank=32, steps=2, policy="offload")
     return [("135m", dict(shape="135m", length=512, rows=1, steps=20)), ("8b", eight), ("8b-full", {**eight, "policy": "full", "steps": 4}),
-            ("8b-memory-short", {**memory, "length": 2048}), ("8b-memory-long", {**memory, "length": 8192}), ("1b", dict(shape="1b", length=4096, rows=2, steps=5)),
+            ("8b-memory-short", {**memory, "length": 4096}), ("8b-memory-long", {**memory, "length": 16384}), ("1b", dict(shape="1b", length=4096, rows=2, steps=5)),
             ("8b-short", {**eight, "length": 512, "rows": 1}), ("65b", dict(shape="65b", length=512, rows=1, rank=16, steps=2, policy="full")),
             ("70b", dict(shape="70b", length=512, rows=1, rank=16, steps=2, policy="full"))]
 

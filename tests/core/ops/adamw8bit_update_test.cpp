@@ -51,7 +51,7 @@ struct State {
       : p(std::move(parameters)), m(Tensor::zeros(p.shape(), DType::u8)), v(Tensor::zeros(p.shape(), DType::u8)),
         m_absmax(Tensor::zeros({(p.size() + 255) / 256})), v_absmax(Tensor::zeros({(p.size() + 255) / 256})) {}
   void step(Context& cx, const Tensor& g, int64_t t, double clip = 1, double lr = 1e-2, double b1 = 0.9, double b2 = 0.999, double eps = 1e-8, double decay = 0.05) {
-    adamw8bit_update(cx, {p, g, m, v, m_absmax, v_absmax, clip, lr, b1, b2, eps, decay, t});
+    adamw8bit_update(cx, {{{p, g, m, v, m_absmax, v_absmax}}, clip, lr, b1, b2, eps, decay, t});
   }
   std::string bits() const { return bytes_of(m) + bytes_of(v) + bytes_of(m_absmax) + bytes_of(v_absmax); }
 };
@@ -127,7 +127,7 @@ class Adamw8bitUpdateTest : public QObject {
     const uint64_t seed = c["seed"];
     Context cx(1);
     Tensor p = values_of(n, seed), m = Tensor::zeros({n}), v = Tensor::zeros({n});
-    for (int64_t t = 1; t <= 30; ++t) adamw_update(cx, {p, gradient_of(n, seed, t), m, v, 1, c["lr"], c["beta1"], c["beta2"], c["eps"], c["decay"], t});
+    for (int64_t t = 1; t <= 30; ++t) adamw_update(cx, {{{p, gradient_of(n, seed, t), m, v}}, 1, c["lr"], c["beta1"], c["beta2"], c["eps"], c["decay"], t});
     const std::string wanted = from_hex(c["p"].get<std::string>());
     Tensor q = Tensor::empty({n});
     std::memcpy(q.raw(), wanted.data(), q.bytes());

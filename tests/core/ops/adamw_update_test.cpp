@@ -39,7 +39,7 @@ class AdamwUpdateTest : public QObject {
       State s{values(p), values(m), values(v)};
       for (int64_t step = 1; step <= 20; ++step) {
         const Tensor g = random_tensor(shape, 100 + static_cast<uint64_t>(step), t, 0.1);
-        adamw_update(cx, {p, g, m, v, 0.5, 1e-2, 0.9, 0.999, 1e-8, 0.05, step});
+        adamw_update(cx, {{{p, g, m, v}}, 0.5, 1e-2, 0.9, 0.999, 1e-8, 0.05, step});
         reference(s, values(g), 0.5, 1e-2, 0.9, 0.999, 1e-8, 0.05, step);
       }
       VERIFY_SMALL(relative_l2(p, f64(s.p, shape)), tolerance(t));
@@ -51,7 +51,7 @@ class AdamwUpdateTest : public QObject {
     for (CpuLevel level : cpu_probe().available) {
       Context cx = context(level);
       Tensor p = Tensor::from(std::vector<float>(20, 2), {20}), g = Tensor::zeros({20}), m = Tensor::zeros({20}), v = Tensor::zeros({20});
-      adamw_update(cx, {p, g, m, v, 1, 0.1, 0.9, 0.999, 1e-8, 0.5, 1});
+      adamw_update(cx, {{{p, g, m, v}}, 1, 0.1, 0.9, 0.999, 1e-8, 0.5, 1});
       for (const float x : p.to_vector<float>()) QCOMPARE(x, 1.9f);
     }
   }
@@ -61,7 +61,7 @@ class AdamwUpdateTest : public QObject {
       for (int threads : {1, 2, 3}) {
         Context cx = context(level, threads);
         Tensor p = random_tensor({40, 1001}, 1), g = random_tensor({40, 1001}, 2), m = Tensor::zeros({40, 1001}), v = Tensor::zeros({40, 1001});
-        for (int64_t step = 1; step < 4; ++step) adamw_update(cx, {p, g, m, v, 1, 1e-3, 0.9, 0.999, 1e-8, 0.01, step});
+        for (int64_t step = 1; step < 4; ++step) adamw_update(cx, {{{p, g, m, v}}, 1, 1e-3, 0.9, 0.999, 1e-8, 0.01, step});
         if (!first.defined()) first = p;
         QVERIFY(same_bits(first, p));
       }
@@ -70,12 +70,12 @@ class AdamwUpdateTest : public QObject {
   void refusesWhatDoesNotFit() {
     Context cx = context(CpuLevel::scalar);
     Tensor p = random_tensor({2, 4}, 1), g = random_tensor({2, 4}, 2), m = Tensor::zeros({2, 4}), v = Tensor::zeros({2, 4}), other = Tensor::zeros({4, 2}), wide = Tensor::zeros({2, 4}, DType::f64), half = p.to(DType::bf16);
-    VERIFY_THROWS(adamw_update(cx, {p, other, m, v, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1}), ShapeError, "[4, 2]");
-    VERIFY_THROWS(adamw_update(cx, {p, g, m, wide, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1}), DTypeError, "f64");
-    VERIFY_THROWS(adamw_update(cx, {half, g, m, v, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1}), DTypeError, "bf16");
+    VERIFY_THROWS(adamw_update(cx, {{{p, other, m, v}}, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1}), ShapeError, "[4, 2]");
+    VERIFY_THROWS(adamw_update(cx, {{{p, g, m, wide}}, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1}), DTypeError, "f64");
+    VERIFY_THROWS(adamw_update(cx, {{{half, g, m, v}}, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1}), DTypeError, "bf16");
     Tensor gaps = strided(p);
-    VERIFY_THROWS(adamw_update(cx, {gaps, g, m, v, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1}), ShapeError, "gaps");
-    VERIFY_THROWS(adamw_update(cx, {p, g, m, v, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 0}), ShapeError, "step 0");
+    VERIFY_THROWS(adamw_update(cx, {{{gaps, g, m, v}}, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 1}), ShapeError, "gaps");
+    VERIFY_THROWS(adamw_update(cx, {{{p, g, m, v}}, 1, 1e-3, 0.9, 0.999, 1e-8, 0, 0}), ShapeError, "step 0");
   }
 };
 

@@ -125,9 +125,12 @@ class AdamwTest : public QObject {
   }
   void whereTheStateLivesChangesNoBit() {
     const ScratchFolder folder;
+    OptimizerOptions cut = with_folder(folder);
+    cut.batch_bytes = 1 << 18;
     for (const char* name : {"adamw", "adamw8bit"}) {
-      const auto one = mixed_parameters(), two = mixed_parameters();
-      const auto memory = optimizers().get(name).make(one, options_), file = optimizers().get(std::string("paged_") + name).make(two, with_folder(folder));
+      auto one = mixed_parameters(), two = mixed_parameters();
+      for (auto* all : {&one, &two}) all->push_back({"large", make_leaf(random_tensor({317, 800}, 4), true)});
+      const auto memory = optimizers().get(name).make(one, options_), file = optimizers().get(std::string("paged_") + name).make(two, cut);
       for (int t = 0; t < 4; ++t) {
         set_gradients(one, static_cast<uint64_t>(t));
         set_gradients(two, static_cast<uint64_t>(t));
