@@ -83,14 +83,14 @@ class CardsCudaTest : public QObject {
   }
 
   void tablesOfAnOpAreOnEachCard() {
-    Context cx(1, DeviceType::cuda);
     const auto updated = [&](int card) {
       const CardScope scope(DeviceType::cuda, card);
+      Context cx(1, DeviceType::cuda);
       constexpr int64_t kSize = 600, kBlocks = 3;
       Tensor p = on_gpu(random_tensor({kSize}, 1)), m = Tensor::zeros({kSize}, DType::u8, DeviceType::cuda), v = Tensor::zeros({kSize}, DType::u8, DeviceType::cuda);
       Tensor m_absmax = Tensor::zeros({kBlocks}, DType::f32, DeviceType::cuda), v_absmax = Tensor::zeros({kBlocks}, DType::f32, DeviceType::cuda);
       const Tensor g = on_gpu(random_tensor({kSize}, 2));
-      for (int64_t t = 1; t <= 2; ++t) adamw8bit_update(cx, {p, g, m, v, m_absmax, v_absmax, 1, 1e-3, 0.9, 0.999, 1e-8, 0.1, t});
+      for (int64_t t = 1; t <= 2; ++t) adamw8bit_update(cx, {{{p, g, m, v, m_absmax, v_absmax}}, 1, 1e-3, 0.9, 0.999, 1e-8, 0.1, t});
       return on_cpu(p);
     };
     QCOMPARE(updated(1).to_vector<float>(), updated(0).to_vector<float>());
