@@ -78,10 +78,12 @@ class Away final : public AwayBytes {
 std::unique_ptr<AwayBytes> send_away(const void* device, size_t bytes) { return std::make_unique<Away>(device, bytes); }
 
 double number(const void* data, DType type, int64_t at) {
-  return type == DType::f32 ? static_cast<const float*>(data)[at] : f32(static_cast<const Bf16*>(data)[at]);
+  if (type == DType::f32) return static_cast<const float*>(data)[at];
+  return type == DType::f16 ? f32(static_cast<const Half*>(data)[at]) : f32(static_cast<const Bf16*>(data)[at]);
 }
 void set(void* data, DType type, int64_t at, float v) {
   if (type == DType::f32) static_cast<float*>(data)[at] = v;
+  else if (type == DType::f16) static_cast<Half*>(data)[at] = f16(v);
   else static_cast<Bf16*>(data)[at] = bf16(v);
 }
 /// [rows, columns] as f64, whichever way it lies.
