@@ -53,8 +53,8 @@ void add_selftest(CLI::App& app, Cli& cli) {
       const Json j = run_selftest(cli.common.threads);
       std::string text;
       for (const auto& l : j["levels"])
-        text += !l.contains("gflops") ? fmt::format("{:<8} largest error {:.2e}, in bf16 {:.2e}   {}   {}\n", l["name"].get<std::string>(), l["max_error"].get<double>(), l["bf16"].value("max_error", 0.0),
-                                                   l.value("device", ""), l["passed"].get<bool>() ? "passed" : "FAILED")
+        text += !l.contains("gflops") ? fmt::format("{:<8} largest error {:.2e}, in bf16 {:.2e}, in f16 {:.2e}   {}   {}\n", l["name"].get<std::string>(), l["max_error"].get<double>(),
+                                                   l["bf16"].value("max_error", 0.0), l["f16"].value("max_error", 0.0), l.value("device", ""), l["passed"].get<bool>() ? "passed" : "FAILED")
                                      : fmt::format("{:<8} largest error {:.2e}   {:>7.1f} GFLOP/s, bf16 {:>7.1f}   NF4 decode {:.2f} G weights/s   {}\n", l["name"].get<std::string>(),
                             l["max_error"].get<double>(), l["gflops"].get<double>(), l["bf16"].value("gflops", 0.0), l.value("nf4_gweights_per_s", 0.0),
                             l["passed"].get<bool>() ? "passed" : "FAILED");

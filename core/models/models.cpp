@@ -51,7 +51,7 @@ uint64_t KvCache::bytes() const {
 int64_t TokenBatch::target_tokens() const { return target_rows(*this).count(); }
 
 Tensor logits_of(Context& cx, const Model& model, const Tensor& hidden) {
-  Tensor logits = cx.empty({hidden.rows(), model.head().rows()}, hidden.dtype() == DType::bf16 ? DType::f32 : hidden.dtype());
+  Tensor logits = cx.empty({hidden.rows(), model.head().rows()}, sum_type(hidden.dtype()));
   adapted_linear(cx, {.x = hidden,
                       .w = model.head(),
                       .bias = nullptr,

@@ -26,7 +26,7 @@ HeadLoss head_loss(Context& cx, const FrozenWeight& head, Tensor hidden, const T
                    double gradient_scale, bool per_token, Tensor* total) {
   HeadLoss result;
   const Shape shape = hidden.shape();
-  const DType dtype = hidden.dtype(), sums = dtype == DType::bf16 ? DType::f32 : dtype;
+  const DType dtype = hidden.dtype(), sums = sum_type(dtype);
   const int64_t count = targets.count();
   if (count == 0) {
     if (gradient) result.d_hidden = Tensor::zeros(shape, sums, cx.device());

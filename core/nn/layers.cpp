@@ -49,13 +49,13 @@ Var rms_norm(Tape& tape, const Var& x, const Tensor& weight, double eps, RowsAs 
 
 Var rope(Tape& tape, const Var& x, const Tensor& positions, const Tensor& cos_sin, int64_t head_dim, DType rows) {
   Tensor y = x->value, rounded;
-  const bool round = rows == DType::bf16 && y.dtype() == DType::f32;
+  const bool round = is_half_row(rows) && y.dtype() == DType::f32;
   if (round) rounded = tape.context().empty(y.shape(), rows);
   rope(tape.context(), {.x = y, .positions = positions, .cos_sin = cos_sin, .head_dim = head_dim, .inverse = false, .rounded = round ? &rounded : nullptr});
   Var out = tape.make(round ? rounded : y, {x});
-  tape.record(out, [out, x, positions, cos_sin, head_dim, round](Tape& t) {
+  tape.record(out, [out, x, positions, cos_sin, head_dim, round, rows](Tape& t) {
     Tensor dx = out->grad_shared && !round ? out->grad.clone() : out->grad, rounded_dx;
-    if (round) rounded_dx = t.context().empty(dx.shape(), DType::bf16);
+    if (round) rounded_dx = t.context().empty(dx.shape(), rows);
     rope(t.context(), {.x = dx, .positions = positions, .cos_sin = cos_sin, .head_dim = head_dim, .inverse = true, .rounded = round ? &rounded_dx : nullptr});
     t.accumulate(x, round ? rounded_dx : dx);
   });
@@ -67,7 +67,7 @@ Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, const Tensor
               AttentionShape shape) {
   const DType dtype = q->value.dtype();
   const bool keep = tape.keeps({q, k, v});
-  const DType sums = dtype == DType::bf16 ? DType::f32 : dtype;
+  const DType sums = sum_type(dtype);
   Tensor o = tape.context().empty(q->value.shape(), dtype), lse;
   if (keep) lse = tape.context().empty({q->value.rows(), shape.heads}, sums);
   attention(tape.context(), {.q = q->value,

@@ -24,6 +24,7 @@ namespace lorikeet {
 namespace {
 
 constexpr double kBf16Tolerance = 1e-2;  // relative L2 with operands rounded to bf16
+constexpr double kF16Tolerance = 2e-3;   // and to f16, on a GPU
 constexpr double kTolerance = 2e-5;  // relative L2 of f32 kernels against f64, with room for long sums
 
 Tensor values(Shape shape, uint64_t seed) {
@@ -121,7 +122,7 @@ double decode_gweights(Context& cx) {
   return 1536.0 * 576 / s / 1e9;
 }
 
-/// A device's kernels in f32 and bf16 against f64 on the host.
+/// A device's kernels in f32, bf16 and f16 against f64 on the host.
 Json device_entry(DeviceType device) {
   Context host(1), there(1, device);
   host.set_level(CpuLevel::scalar);
@@ -133,10 +134,14 @@ Json device_entry(DeviceType device) {
   errors["linear_nf4"] = error(DType::f32, linear_case);
   double worst = 0;
   for (const auto& e : errors) worst = std::max(worst, e.get<double>());
+  const auto rounded = [&](DType t) { return std::max(error(t, linear_case), error(t, wide_attention_case)); };
   there.set_compute(ComputeType::bf16);
-  const double rounded = std::max(error(DType::bf16, linear_case), error(DType::bf16, wide_attention_case));
-  return {{"name", std::string(device_name(device))}, {"device", device_memory(device).name()}, {"max_error", worst}, {"errors", errors}, {"bf16", {{"max_error", rounded}}},
-          {"passed", std::isfinite(worst) && worst <= kTolerance && std::isfinite(rounded) && rounded <= kBf16Tolerance}};
+  const double bf16 = rounded(DType::bf16);
+  there.set_compute(ComputeType::f16);
+  const double f16 = rounded(DType::f16);
+  const auto within = [](double found, double most) { return std::isfinite(found) && found <= most; };
+  return {{"name", std::string(device_name(device))}, {"device", device_memory(device).name()}, {"max_error", worst}, {"errors", errors}, {"bf16", {{"max_error", bf16}}},
+          {"f16", {{"max_error", f16}}}, {"passed", within(worst, kTolerance) && within(bf16, kBf16Tolerance) && within(f16, kF16Tolerance)}};
 }
 
 }  // namespace
@@ -146,8 +151,8 @@ void detail::try_device(DeviceType device) {
   std::call_once(once, [&] {
     const Json j = device_entry(device);
     if (!j["passed"].get<bool>())
-      throw RunError(fmt::format("{} computes wrongly: a trial of its kernels is off by {:.1e} in f32 and {:.1e} in bf16; use --device cpu and tell us",
-                                 j["device"].get<std::string>(), j["max_error"].get<double>(), j["bf16"]["max_error"].get<double>()));
+      throw RunError(fmt::format("{} computes wrongly: a trial of its kernels is off by {:.1e} in f32, {:.1e} in bf16 and {:.1e} in f16; use --device cpu and tell us",
+                                 j["device"].get<std::string>(), j["max_error"].get<double>(), j["bf16"]["max_error"].get<double>(), j["f16"]["max_error"].get<double>()));
   });
 }
 

@@ -307,8 +307,8 @@ int64_t heads_of_block(int64_t group, int64_t blocks) {
   return (group + parts - 1) / parts;
 }
 
-/// Whether heads of width 256 fit; others always do.
-template <class T> constexpr bool kWide = kFits<T, QueryShape<T, 256>> && kFits<T, KeyShape<T, 256>>;
+/// Whether there are kernels for heads of width 256: tiles of f16 would not fit.
+template <class T> constexpr bool kWide = !std::is_same_v<T, Half>;
 
 template <int kHeadDim, class T>
 void start_keys(Context& cx, BackwardArgs<T> a, int64_t kv_heads) {

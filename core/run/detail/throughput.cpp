@@ -23,7 +23,7 @@ std::string key_of(const RunConfig& c, const ModelFacts& m, const std::string& p
   const bool gpu = device_of(c.device.kind) != DeviceType::cpu;
   const std::string where = gpu ? c.device.kind : fmt::format("threads={} {}", c.device.threads, cpu_level_name(cpu_level()));
   return fmt::format("{} {} {} {} {} {}", m.base_name, m.config.parameter_count(), c.quantization.format, policy, where,
-                     unit_of(c).compute == ComputeType::bf16 ? "bf16" : "f32");
+                     compute_type_name(unit_of(c).compute));
 }
 
 Json read_store() {
