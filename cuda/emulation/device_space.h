@@ -16,6 +16,9 @@ void set_device_bytes(size_t bytes);
 uint64_t device_bytes_in_use();
 uint64_t device_bytes();
 
+/// 10 * major + minor; 80 unset. 0 sets that again.
+void set_compute_capability(int capability);
+
 /// From now on all work on the device fails with DeviceLostError, as it does on a card after a sticky error.
 void set_lost(bool lost);
 

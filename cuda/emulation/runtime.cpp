@@ -11,12 +11,19 @@
 #include "cuda/runtime/memory.h"
 
 namespace lorikeet {
+namespace {
+
+constexpr int kCapability = 80;
+int capability = kCapability;
+
+}  // namespace
 
 GpuList list_gpus() {
   GpuList list;
   GpuInfo g;
   g.name = "emulated";
-  g.major = 8;
+  g.major = capability / 10;
+  g.minor = capability % 10;
   g.total_bytes = cuda::emulation::device_bytes();
   g.multiprocessors = 1;
   g.usable = true;
@@ -101,7 +108,8 @@ const DeviceMemory& memory_functions() {
   return functions;
 }
 
-int compute_capability() { return 80; }
+int compute_capability() { return capability; }
+void emulation::set_compute_capability(int chosen) { capability = chosen > 0 ? chosen : kCapability; }
 
 void matmul(const MatmulArgs& a) {
   const DeviceAccess access;

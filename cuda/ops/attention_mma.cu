@@ -1,11 +1,12 @@
 // Attention, forward, of bf16 (from sm_80 on) and f16 rows (from sm_75 on) on tensor cores, for heads of width 64, 96, 128
 // and 256 whose rows start on 16 bytes. Blocks and online softmax as in Dao 2023, arXiv:2307.08691; documents as in attention.cu.
 //
-// A block of 4 warps owns 128 queries of one head (64 for width 256), a warp 32 (16) of them. Keys and values come in
-// tiles of 64 (48 to 16 for wider heads: kTileKeys): the values of a tile are copied while its scores are made, the keys of
-// the next while its values are mixed (before sm_80 a copy is waited for where it is started). Scores are in units of the
-// exponent to base 2; weights are summed in f32 and rounded for their product, as on the CPU. Tiles that a warp does not see are skipped, those it sees in part are masked. Blocks with the most keys
-// start first. Sums are in a fixed order: the result is deterministic, and later tokens do not change it.
+// A block of 4 warps owns 128 queries of one head (64 for width 256), a warp 32 (16) of them; of f16 8 warps own 16 each.
+// Keys and values come in tiles of 64 (48 to 16 for wider heads): the values of a tile are copied while its scores are made,
+// the keys of the next while its values are mixed (before sm_80 a copy is waited for where it is started). Scores are in
+// units of the exponent to base 2; weights are summed in f32 and rounded for their product, as on the CPU. Tiles that a warp
+// does not see are skipped, those it sees in part are masked. Blocks with the most keys start first. Sums are in a fixed
+// order: the result is deterministic, and later tokens do not change it.
 #include "core/base/error.h"
 #include "cuda/ops/attention_tile.cuh"
 #include "cuda/ops/half_rows.h"
@@ -72,15 +73,13 @@ struct RunningSoftmax {
   }
 };
 
-/// Keys of a tile: as registers allow, and shared memory where rows are f16 (kTuringSharedBytes).
-template <class T, int kHeadDim>
-constexpr int kTileKeys = kHeadDim <= 64 ? 64 : kHeadDim <= 96 ? 48 : kHeadDim <= 128 ? (std::is_same_v<T, Half> ? 32 : 48) : std::is_same_v<T, Half> ? 16 : 32;
-
 template <class T, int kHeadDim>
 struct ForwardShape {
-  static constexpr int kWarps = 4, kThreads = kWarps * kWarpThreads;
-  static constexpr int kStrips = kHeadDim <= 128 ? 2 : 1;
-  static constexpr int kKeys = kTileKeys<T, kHeadDim>;
+  // f16: more warps with fewer registers each hide more of the loads where there are no asynchronous copies.
+  static constexpr bool kHalf = std::is_same_v<T, Half>;
+  static constexpr int kWarps = kHalf && kHeadDim <= 128 ? 8 : 4, kThreads = kWarps * kWarpThreads;
+  static constexpr int kStrips = !kHalf && kHeadDim <= 128 ? 2 : 1;
+  static constexpr int kKeys = kHeadDim <= 64 ? 64 : kHeadDim <= 128 ? 48 : kHalf ? 16 : 32;  // as registers and shared memory allow
   static constexpr int kWarpRows = kStrips * 16, kRows = kWarps * kWarpRows;
   static constexpr size_t shared_bytes() {
     SharedSize size;
