@@ -185,7 +185,7 @@ Json run_selftest(int64_t threads) {
     levels.push_back(device_entry(DeviceType::cuda));
     all = all && levels.back()["passed"].get<bool>();
   }
-  return {{"levels", levels}, {"tolerance", kTolerance}, {"bf16_tolerance", kBf16Tolerance}, {"threads", cx.threads()}, {"passed", all}};
+  return {{"levels", levels}, {"tolerance", kTolerance}, {"bf16_tolerance", kBf16Tolerance}, {"f16_tolerance", kF16Tolerance}, {"threads", cx.threads()}, {"passed", all}};
 }
 
 }  // namespace lorikeet

@@ -1,8 +1,10 @@
 // Products of matrices by a warp and asynchronous copies, as the emulation does them, against plain loops; and that it finds
 // planted faults.
+#include "core/ops/attention.h"
 #include "cuda/backend.h"
 #include "cuda/device/async_copy.cuh"
 #include "cuda/device/mma.cuh"
+#include "cuda/emulation/device_space.h"
 #include "tests/support/support.h"
 
 using namespace lorikeet;
@@ -117,6 +119,31 @@ class EmulationMmaTest : public QObject {
     QVERIFY(product_error(DType::bf16, 16, true) > 1e-2);
     QVERIFY(product_error(DType::f16, 8, true) > 1e-2);
     QVERIFY(product_error(DType::f16, 16, true) > 1e-2);
+  }
+
+  /// The general kernels do not round weights: their results differ from those of the kernels on tensor cores.
+  void tensorCoresBeforeBf16TakeF16() {
+    const auto attended = [](DType type, int capability, int64_t head_dim) {
+      emulation::set_compute_capability(capability);
+      Context cx(1, DeviceType::cuda);
+      const auto rows = [&](uint64_t seed) { return lorikeet::test::random_tensor({70, head_dim}, seed, type, 2).on(DeviceType::cuda); };
+      const Tensor q = rows(1), k = rows(2), v = rows(3), d_o = rows(4), starts = Tensor::from<int32_t>({0, 70}, {2}).on(DeviceType::cuda);
+      Tensor o = gpu(q.shape(), type), lse = gpu({70, 1}), dq = gpu(q.shape()), dk = gpu(q.shape()), dv = gpu(q.shape());
+      const AttentionShape shape{1, 1, head_dim, 0.1};
+      attention(cx, {q, k, v, starts, o, &lse, shape});
+      attention_backward(cx, {d_o, q, k, v, o, lse, starts, dq, dk, dv, shape});
+      emulation::set_compute_capability(0);
+      return std::vector<Tensor>{o.on(DeviceType::cpu), dq.on(DeviceType::cpu), dk.on(DeviceType::cpu), dv.on(DeviceType::cpu)};
+    };
+    const auto same = [](const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+      int count = 0;
+      for (size_t i = 0; i < a.size(); ++i) count += lorikeet::test::max_abs_difference(a[i], b[i]) == 0.0;
+      return count;
+    };
+    const auto half = attended(DType::f16, 80, 64), general = attended(DType::bf16, 75, 64);
+    QCOMPARE(same(attended(DType::f16, 75, 64), half), 4);
+    QCOMPARE(same(general, attended(DType::bf16, 80, 64)), 0);
+    QCOMPARE(same(attended(DType::bf16, 75, 80), attended(DType::bf16, 80, 80)), 4);  // general both times
   }
 
   void matricesReachTheirLanes_data() {
