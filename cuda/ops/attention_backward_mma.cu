@@ -1,13 +1,14 @@
 // Attention's gradient of bf16 (from sm_80 on) and f16 rows (from sm_75 on) on tensor cores, for heads of width 64, 96, 128
-// and, of bf16, 256 whose rows start on 16 bytes. Formulas and owners of the output as in attention_backward.cu: deterministic, no atomics.
+// and, of bf16, 256 whose rows start on 16 bytes. Formulas and owners of the output as in attention_backward.cu:
+// deterministic, no atomics.
 //
 // dq: a block of 4 warps owns 64 queries of one head, a warp 16. Tiles of keys and values (double-buffered) give scores and
 // their gradients, which are mixed with the keys. Queries and output gradients stay in registers up to width 128.
 // dk, dv: a block owns 64 keys of one key/value head (32 for width 256), a warp 16 of them, and meets tiles of queries and
 // output gradients (double-buffered) of each head of its group. Scores are made turned, keys by queries, so that weights
 // and gradients are at once the rows of the next product. Width 256: two warps share 16 keys and keep half the columns each.
-// Weights and score gradients are rounded to the type of the rows before their products, as on the CPU; sums are f32. Tiles that a warp
-// does not see are skipped, those it sees in part are masked.
+// Weights and score gradients are rounded to the type of the rows before their products, as on the CPU; sums are f32. Tiles
+// that a warp does not see are skipped, those it sees in part are masked.
 #include <algorithm>
 
 #include "core/base/error.h"

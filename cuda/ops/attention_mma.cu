@@ -1,7 +1,8 @@
 // Attention, forward, of bf16 (from sm_80 on) and f16 rows (from sm_75 on) on tensor cores, for heads of width 64, 96, 128
 // and 256 whose rows start on 16 bytes. Blocks and online softmax as in Dao 2023, arXiv:2307.08691; documents as in attention.cu.
 //
-// A block of 4 warps owns 128 queries of one head (64 for width 256), a warp 32 (16) of them; of f16 8 warps own 16 each.
+// A block of 4 warps owns 128 queries of one head (64 for width 256), a warp 32 (16) of them; of f16 up to
+// width 128 8 warps own 16 each.
 // Keys and values come in tiles of 64 (48 to 16 for wider heads): the values of a tile are copied while its scores are made,
 // the keys of the next while its values are mixed (before sm_80 a copy is waited for where it is started). Scores are in
 // units of the exponent to base 2; weights are summed in f32 and rounded for their product, as on the CPU. Tiles that a warp

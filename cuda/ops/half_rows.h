@@ -1,7 +1,5 @@
 /// The 16-bit types of rows, chosen by a tensor's type.
 #pragma once
-#include <utility>
-
 #include "core/tensor/dtype.h"
 #include "cuda/device/number.cuh"
 
