@@ -140,7 +140,7 @@ void Cli::check_common() const {
   const bool cuda = d == "cuda" || (number && *number >= 0 && *number < 1024);
   if (!cuda && d != "auto" && d != "cpu") throw UsageError("--device " + printable(d) + ": known are auto, cpu, cuda, cuda:N");
   if (cuda) check_gpu(d);
-  if (common.compute != "auto" && common.compute != "f32" && common.compute != "bf16") throw UsageError("--compute " + printable(common.compute) + ": known are auto, f32, bf16");
+  if (common.compute != "auto" && !compute_type_from_name(common.compute)) throw UsageError("--compute " + printable(common.compute) + ": known are auto, f32, bf16, f16 (GPU only)");
 }
 
 void Cli::apply_common(RunConfig& config, std::vector<std::string>* given) const {

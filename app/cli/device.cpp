@@ -52,12 +52,18 @@ void add_selftest(CLI::App& app, Cli& cli) {
       cli.check_common();
       const Json j = run_selftest(cli.common.threads, cli.common.device);
       std::string text;
-      for (const auto& l : j["levels"])
-        text += !l.contains("gflops") ? fmt::format("{:<8} largest error {:.2e}, in bf16 {:.2e}   {}   {}\n", l["name"].get<std::string>(), l["max_error"].get<double>(), l["bf16"].value("max_error", 0.0),
-                                                   l.value("device", ""), l["passed"].get<bool>() ? "passed" : "FAILED")
-                                     : fmt::format("{:<8} largest error {:.2e}   {:>7.1f} GFLOP/s, bf16 {:>7.1f}   NF4 decode {:.2f} G weights/s   {}\n", l["name"].get<std::string>(),
-                            l["max_error"].get<double>(), l["gflops"].get<double>(), l["bf16"].value("gflops", 0.0), l.value("nf4_gweights_per_s", 0.0),
-                            l["passed"].get<bool>() ? "passed" : "FAILED");
+      for (const auto& l : j["levels"]) {
+        const std::string name = l["name"].get<std::string>(), verdict = l["passed"].get<bool>() ? "passed" : "FAILED";
+        text += fmt::format("{:<8} largest error {:.2e}", name, l["max_error"].get<double>());
+        if (l.contains("gflops")) {
+          text += fmt::format("   {:>7.1f} GFLOP/s, bf16 {:>7.1f}   NF4 decode {:.2f} G weights/s   {}\n", l["gflops"].get<double>(), l["bf16"].value("gflops", 0.0),
+                              l.value("nf4_gweights_per_s", 0.0), verdict);
+          continue;
+        }
+        for (const char* type : {"bf16", "f16"})
+          if (l.contains(type)) text += fmt::format(", in {} {:.2e}", type, l[type].value("max_error", 0.0));
+        text += fmt::format("   {}   {}\n", l.value("device", ""), verdict);
+      }
       text += j["passed"].get<bool>() ? "passed\n" : "FAILED\n";
       cli.print(j, text);
       return j["passed"].get<bool>() ? kExitDone : kExitFailed;

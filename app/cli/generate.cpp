@@ -73,7 +73,7 @@ void add_generate(CLI::App& app, Cli& cli) {
   c->add_option("--model", a->model.model, "model; empty: the adapter's base, else the default model");
   c->add_option("--adapter", a->model.adapter, "PEFT folder, GGUF adapter, run folder or checkpoint");
   c->add_option("--quant", a->model.quant, "weight format to compute with (keep: as stored)");
-  c->add_option("--kv-cache", a->model.kv_cache, "what keys and values are kept in (auto: bf16 when computing in bf16, else f32)")->check(CLI::IsMember(kv_cache_names()));
+  c->add_option("--kv-cache", a->model.kv_cache, "what keys and values are kept in (auto: bf16 when computing in 16 bits, else f32)")->check(CLI::IsMember(kv_cache_names()));
   c->add_option("--prompt", a->prompt, "text to continue");
   c->add_option("--messages", a->messages, "JSON file with messages to answer");
   c->add_flag("--chat", a->chat, "a conversation on the terminal");

@@ -16,7 +16,7 @@ void add_common(CLI::App& app, cli::Cli& c) {
   app.add_flag("--json", c.common.json, "exactly one JSON document on stdout")->group("Common");
   app.add_flag("--quiet", c.common.quiet, "no progress on stderr")->group("Common");
   app.add_option("--device", c.common.device, "auto, cpu, cuda or cuda:N")->group("Common");
-  app.add_option("--compute", c.common.compute, "auto, f32 or bf16")->group("Common");
+  app.add_option("--compute", c.common.compute, "auto, f32, bf16 or f16 (GPU only)")->group("Common");
   app.add_option("--threads", c.common.threads, "threads, 0: decide")->group("Common");
   app.add_option("--cpu-level", c.common.cpu_level, "force the instruction set: scalar, avx2, avx512, amx")->group("Common");
 }

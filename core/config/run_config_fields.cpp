@@ -131,8 +131,8 @@ const std::array kFields = {
 
     Field{"device.kind", LORIKEET_FIELD(device, kind), 0, 0, "auto|cpu|cuda", "", kAdvanced, "Device",
           "Where to compute; auto takes the usable GPU with the most free memory, else the CPU. cuda is GPU 0, cuda:N another."},
-    Field{"device.compute", LORIKEET_FIELD(device, compute), 0, 0, "auto|f32|bf16", "", kAdvanced, "Compute type",
-          "Number type of the matrix products; auto is bf16 where the device has a fast unit for it, else f32."},
+    Field{"device.compute", LORIKEET_FIELD(device, compute), 0, 0, "auto|f32|f16|bf16", "", kAdvanced, "Compute type",
+          "Number type of the matrix products; auto is bf16 where the device has a fast unit for it, else f16 on a GPU and f32 on a CPU. f16 is for GPUs only."},
     Field{"device.threads", LORIKEET_FIELD(device, threads), 0, 4096, "", "threads", kAdvanced, "Threads",
           "CPU threads used; 0 takes the CPUs this program may use, or the physical cores where tiles do the products."},
     Field{"device.memory_limit", LORIKEET_FIELD(device, memory_limit), 0, kExact, "", "bytes", kAdvanced,

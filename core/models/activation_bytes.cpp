@@ -97,11 +97,11 @@ ActivationBytes activation_bytes(const ModelConfig& config, const std::vector<in
   if (static_cast<int64_t>(ranks.size()) != config.layers * 7)
     throw ShapeError("activation_bytes: " + std::to_string(ranks.size()) + " ranks for " +
                      std::to_string(config.layers * 7) + " linear layers");
-  const int64_t c = config.hidden_size, row = compute == ComputeType::bf16 ? 2 : kSum, tokens = pass.tokens, longest = pass.longest;
+  const int64_t c = config.hidden_size, row = static_cast<int64_t>(dtype_bytes(row_type(compute))), tokens = pass.tokens, longest = pass.longest;
   const bool full = repeats_blocks(policy), away = policy == CheckpointPolicy::offload && pass.on_card;
   const bool tiled = full && tokens > pass.mlp_tile, in_groups = full && pass.on_card && tokens > kGroupTiles * pass.mlp_tile;
   int64_t parts = 0;  // bytes per token, as if all documents were as long as the longest: shorter ones have less
-  if (compute == ComputeType::bf16 && longest > 0 && !pass.on_card) parts = (attention_part_bytes(longest, config.heads, config.kv_heads, config.head_dim) + longest - 1) / longest;
+  if (row < kSum && longest > 0 && !pass.on_card) parts = (attention_part_bytes(longest, config.heads, config.kv_heads, config.head_dim) + longest - 1) / longest;
   bool grad = false;  // whether the input of the block at hand needs a gradient
   int64_t saved = 0;
   uint64_t backward = 0;

@@ -27,7 +27,7 @@ struct ActivationPass {
 /// Per token and block with every linear adapted and no checkpointing, in elements, with Q = heads * head_dim,
 /// K = kv_heads * head_dim, C, F the widths: x C, norm C, q Q, k K, v K, o Q, middle C, norm C, gate F, up F, product F,
 /// one h of the adapter's rank for each linear, `heads` softmax sums and 2 norm factors:
-/// 4 C + 2 Q + 2 K + 3 F + sum of ranks + heads + 2, each 4 bytes. Computing in bf16 takes 2 bytes for all but x, middle
+/// 4 C + 2 Q + 2 K + 3 F + sum of ranks + heads + 2, each 4 bytes. Computing in 16 bits takes 2 bytes for all but x, middle
 /// and the sums and factors. Policy norms+swiglu drops both norms and the product, mlp gate and up too; full keeps x. With
 /// offload a card holds the x of the block at work and the next one to come.
 ActivationBytes activation_bytes(const ModelConfig& config, const std::vector<int64_t>& ranks, CheckpointPolicy policy,

@@ -62,9 +62,9 @@ class Llama final : public Model {
     check_batch(batch, config_.vocab_size);
     const BatchThere sent = options.there ? *options.there : BatchThere{index_tensor(batch.ids), index_tensor(batch.positions), index_tensor(batch.document_starts)};
     BlockInputs in = block_inputs(batch.positions, sent.positions, options.training, options.dropout_seed);
-    // Beside an f32 residual stream, all that products read is rounded to bf16 when they compute in bf16: it is then
+    // Beside an f32 residual stream, all that products read is rounded to the 16-bit type they compute in: it is then
     // kept in half the memory and read as it lies.
-    if (norm_.dtype() == DType::f32 && tape.context().unit().compute == ComputeType::bf16) in.rows = DType::bf16;
+    if (norm_.dtype() == DType::f32) in.rows = row_type(tape.context().unit().compute);
     const bool whole_blocks = repeats_blocks(options.policy);
     const bool away = options.policy == CheckpointPolicy::offload && tape.context().device() != DeviceType::cpu;
     const auto queue = away ? std::make_shared<AwayQueue>() : nullptr;

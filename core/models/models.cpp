@@ -34,7 +34,7 @@ uint64_t KvCache::bytes() const {
 }
 
 Tensor logits_of(Context& cx, const Model& model, const Tensor& hidden) {
-  Tensor logits = cx.empty({hidden.rows(), model.head().rows()}, hidden.dtype() == DType::bf16 ? DType::f32 : hidden.dtype());
+  Tensor logits = cx.empty({hidden.rows(), model.head().rows()}, sum_type(hidden.dtype()));
   adapted_linear(cx, {.x = hidden,
                       .w = model.head(),
                       .bias = nullptr,

@@ -20,7 +20,7 @@ struct Wanted {
 HeadLoss run(Context& cx, const FrozenWeight& head, Tensor hidden, const TargetsThere& targets, const Wanted& w) {
   HeadLoss result;
   const Shape shape = hidden.shape();
-  const DType dtype = hidden.dtype(), sums = dtype == DType::bf16 ? DType::f32 : dtype;
+  const DType dtype = hidden.dtype(), sums = sum_type(dtype);
   const int64_t count = targets.rows.size();
   Tensor x = cx.empty({count, shape[1]}, dtype), dx;
   gather_rows(cx, hidden, targets.rows, x);
@@ -58,8 +58,7 @@ HeadLoss head_loss(Context& cx, const FrozenWeight& head, Tensor hidden, const T
   const int64_t count = targets.count();
   if (count == 0) {
     HeadLoss nothing;
-    const DType sums = hidden.dtype() == DType::bf16 ? DType::f32 : hidden.dtype();
-    if (gradient) nothing.d_hidden = Tensor::zeros(hidden.shape(), sums, cx.device());
+    if (gradient) nothing.d_hidden = Tensor::zeros(hidden.shape(), sum_type(hidden.dtype()), cx.device());
     return nothing;
   }
   check_targets(targets, hidden.shape()[0], head.rows());

@@ -77,13 +77,13 @@ Var layer_norm(Tape& tape, const Var& x, const Tensor& weight, const Tensor& bia
 
 Var rope(Tape& tape, const Var& x, const Tensor& positions, const Tensor& cos_sin, int64_t head_dim, DType rows) {
   Tensor y = x->value, rounded;
-  const bool round = rows == DType::bf16 && y.dtype() == DType::f32;
+  const bool round = is_half_row(rows) && y.dtype() == DType::f32;
   if (round) rounded = tape.context().empty(y.shape(), rows);
   rope(tape.context(), {.x = y, .positions = positions, .cos_sin = cos_sin, .head_dim = head_dim, .inverse = false, .rounded = round ? &rounded : nullptr});
   Var out = tape.make(round ? rounded : y, {x});
-  tape.record(out, [out, x, positions, cos_sin, head_dim, round](Tape& t) {
+  tape.record(out, [out, x, positions, cos_sin, head_dim, round, rows](Tape& t) {
     Tensor dx = out->grad_shared && !round ? out->grad.clone() : out->grad, rounded_dx;
-    if (round) rounded_dx = t.context().empty(dx.shape(), DType::bf16);
+    if (round) rounded_dx = t.context().empty(dx.shape(), rows);
     rope(t.context(), {.x = dx, .positions = positions, .cos_sin = cos_sin, .head_dim = head_dim, .inverse = true, .rounded = round ? &rounded_dx : nullptr});
     t.accumulate(x, round ? rounded_dx : dx);
   });
@@ -150,7 +150,7 @@ Var rotary_attention(Tape& tape, const Var& q, const Var& k, const Var& v, const
   const Tensor q_rows = turned(q), k_rows = turned(k);
   const DType dtype = q_rows.dtype();
   Tensor o = tape.context().empty(q_rows.shape(), dtype), lse;
-  if (keep) lse = tape.context().empty({q_rows.rows(), shape.heads}, dtype == DType::bf16 ? DType::f32 : dtype);
+  if (keep) lse = tape.context().empty({q_rows.rows(), shape.heads}, sum_type(dtype));
   attention(tape.context(), {.q = q_rows, .k = k_rows, .v = v->value, .document_starts = document_starts, .o = o, .lse = keep ? &lse : nullptr, .shape = shape});
   Var out = tape.make(o, {q, k, v});
   if (!keep) return out;

@@ -10,7 +10,7 @@ namespace lorikeet {
 
 /// y[t] = table[ids[t]] in `dtype`. Frozen: keeps nothing, needs no gradient.
 Var embedding(Tape& tape, const FrozenWeight& table, const Tensor& ids, DType dtype);
-/// How the rows an op makes are held: their type (bf16 beside an f32 residual stream, else the type of the input), and
+/// How the rows an op makes are held: their type (bf16 or f16 beside an f32 residual stream, else the type of the input), and
 /// whether backward makes them again instead of keeping them.
 struct RowsAs {
   DType dtype = DType::f32;
@@ -20,7 +20,7 @@ struct RowsAs {
 Var rms_norm(Tape& tape, const Var& x, const Tensor& weight, double eps, RowsAs rows);
 /// The same with means taken away and a bias (undefined: none). Keeps two values a row.
 Var layer_norm(Tape& tape, const Var& x, const Tensor& weight, const Tensor& bias, double eps, RowsAs rows);
-/// Rotates x's own storage, so x must have no other reader; when `rows` is bf16 the result, and the gradient of x, are rounded
+/// Rotates x's own storage, so x must have no other reader; when `rows` is a 16-bit type the result, and the gradient of x, are rounded
 /// copies. Keeps nothing but the shared positions and table.
 Var rope(Tape& tape, const Var& x, const Tensor& positions, const Tensor& cos_sin, int64_t head_dim, DType rows);
 /// How attention turns q and k, and what it sees of them then (RowsAs::dtype).

@@ -88,7 +88,7 @@ Applied applied(const Linear& layer, const LinearCall& call) {
 Var run_linear(Tape& tape, const Linear& layer, const Var& x, const LinearCall& call, LinearEpilogue then) {
   const Applied run = applied(layer, call);
   const int64_t tokens = x->value.rows();
-  const DType rows = x->value.dtype(), type = (call.wide || call.residual) && rows == DType::bf16 ? DType::f32 : rows;
+  const DType rows = x->value.dtype(), type = call.wide || call.residual ? sum_type(rows) : rows;
   Tensor y, h;
   if (call.result.wanted) y = call.result.place.defined() ? call.result.place : tape.context().empty({tokens, layer.out_features()}, type);
   if (run.a) h = tape.context().empty({tokens, run.a->value.dim(0)}, rows);

@@ -46,7 +46,7 @@ class Linear {
 struct LinearCall {
   bool training = false;
   uint64_t dropout_seed = 0;
-  bool wide = false;    // rows of bf16 give sums in f32: for a reader that rounds once itself
+  bool wide = false;    // 16-bit rows give sums in f32: for a reader that rounds once itself
   bool remake = false;  // backward makes y again from x
   Var residual = nullptr;  // y = residual + the layer, in the residual's type; not together with remake
   int64_t first_row = 0;   // number of x's first row among those that masks are drawn for

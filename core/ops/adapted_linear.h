@@ -18,7 +18,7 @@ struct LinearEpilogue {
   GateActivation activation = GateActivation::silu;
 };
 struct AdaptedLinearArgs {
-  const Tensor& x;        // [T, in] f32 | f64 | bf16; beside bf16 rows a, b, bias and their gradients are f32
+  const Tensor& x;        // [T, in] f32 | f64 | bf16 | f16; beside 16-bit rows a, b, bias and their gradients are f32
   const FrozenWeight& w;  // [out, in]
   const Tensor* bias;     // [out] or null
   Tensor& y;              // [T, out], overwritten; type of x, or f32. Undefined: h alone is made, with the same bits

@@ -18,19 +18,19 @@ struct AttentionShape {
   int64_t queries_end(int64_t key, int64_t queries) const { return window > 0 && window < queries - key ? key + window : queries; }
 };
 struct AttentionArgs {
-  const Tensor& q;                // [T, heads * D] f32 | f64 | bf16 (row stride may exceed the width)
+  const Tensor& q;                // [T, heads * D] f32 | f64 | bf16 | f16 (row stride may exceed the width)
   const Tensor& k;                // [T, kv_heads * D]
   const Tensor& v;                // [T, kv_heads * D]
   const Tensor& document_starts;  // [documents + 1] i32: 0 .. T, rising
   Tensor& o;                      // [T, heads * D]
-  Tensor* lse;                    // [T, heads] type of q, f32 for bf16; kept for the gradient; null when not training
+  Tensor* lse;                    // [T, heads] type of q, f32 for 16-bit rows; kept for the gradient; null when not training
   AttentionShape shape;
 };
 struct AttentionBackwardArgs {
   const Tensor& d_o;
   const Tensor& q; const Tensor& k; const Tensor& v; const Tensor& o; const Tensor& lse;
   const Tensor& document_starts;
-  Tensor& dq; Tensor& dk; Tensor& dv;  // overwritten; f32 for bf16
+  Tensor& dq; Tensor& dk; Tensor& dv;  // overwritten; f32 for 16-bit rows
   AttentionShape shape;
 };
 /// New tokens of one sequence against its cache: query i (of n) sees keys 0 .. past + i.

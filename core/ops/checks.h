@@ -12,12 +12,17 @@ inline void check_float(const char* op, const Tensor& t, const char* name) {
   if (t.dtype() != DType::f32 && t.dtype() != DType::f64)
     throw DTypeError(std::string(op) + ": " + name + " is " + std::string(dtype_name(t.dtype())) + "; wanted f32 or f64");
 }
-/// f32, f64, or rows kept in bf16 (the CPU's mixed form of an op: trained and frozen vectors stay f32).
-inline void check_rows(const char* op, const Tensor& t, const char* name) {
-  if (t.dtype() != DType::bf16) check_float(op, t, name);
+inline void check_half_row(const char* op, const Tensor& t, const char* name) {
+  if (t.dtype() == DType::f16 && t.device() == DeviceType::cpu) throw UnsupportedError(std::string(op) + ": " + name + " is f16; rows of f16 are computed on a GPU only");
+  if (!is_half_row(t.dtype())) throw DTypeError(std::string(op) + ": " + name + " is " + std::string(dtype_name(t.dtype())) + "; wanted bf16 or f16");
 }
-/// What goes with rows of `t` where sums are kept: f32 for bf16.
-inline DType sum_type(const Tensor& t) { return t.dtype() == DType::bf16 ? DType::f32 : t.dtype(); }
+/// f32, f64, or rows kept in bf16 or, on a GPU, f16 (the mixed form of an op: trained and frozen vectors stay f32).
+inline void check_rows(const char* op, const Tensor& t, const char* name) {
+  if (is_half_row(t.dtype())) check_half_row(op, t, name);
+  else check_float(op, t, name);
+}
+/// What goes with rows of `t` where sums are kept: f32 for bf16 and f16.
+inline DType sum_type(const Tensor& t) { return lorikeet::sum_type(t.dtype()); }
 inline void check_type(const char* op, const Tensor& t, const char* name, DType wanted) {
   if (t.dtype() != wanted)
     throw DTypeError(std::string(op) + ": " + name + " is " + std::string(dtype_name(t.dtype())) + "; wanted " + std::string(dtype_name(wanted)));
@@ -26,7 +31,7 @@ inline void check_same_type(const char* op, const Tensor& a, const Tensor& b, co
   if (a.dtype() != b.dtype())
     throw DTypeError(std::string(op) + ": " + name + " is " + std::string(dtype_name(b.dtype())) + ", the input is " + std::string(dtype_name(a.dtype())));
 }
-/// Either the type of the rows or, beside bf16, f32.
+/// Either the type of the rows or, beside 16-bit ones, f32.
 inline void check_rows_or_sums(const char* op, const Tensor& rows, const Tensor& t, const char* name) {
   if (t.dtype() != sum_type(rows)) check_same_type(op, rows, t, name);
 }

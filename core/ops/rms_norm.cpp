@@ -16,7 +16,8 @@ KernelSlot<RmsNormBackwardFn>& rms_norm_backward_slot() {
 void rms_norm(Context& cx, const RmsNormArgs& a) {
   ops::check_float("rms_norm", a.x, "x");
   ops::check_same_type("rms_norm", a.x, a.weight, "weight");
-  if (a.x.dtype() != DType::f32 || a.y.dtype() != DType::bf16) ops::check_same_type("rms_norm", a.x, a.y, "y");
+  if (a.x.dtype() == DType::f32 && is_half_row(a.y.dtype())) ops::check_half_row("rms_norm", a.y, "y");
+  else ops::check_same_type("rms_norm", a.x, a.y, "y");
   if (a.x.shape().empty() || a.y.shape() != a.x.shape() || a.weight.shape() != Shape{a.x.width()})
     throw ShapeError("rms_norm: x " + to_string(a.x.shape()) + ", weight " + to_string(a.weight.shape()) + ", y " + to_string(a.y.shape()) +
                      "; wanted x == y and weight == [last of x]");

@@ -9,7 +9,7 @@ namespace lorikeet {
 struct RmsNormArgs {
   const Tensor& x;       // [.., C]  f32 | f64
   const Tensor& weight;  // [C]      type of x
-  Tensor& y;             // [.., C]  type of x, may be x itself; or bf16 for f32, rounded once
+  Tensor& y;             // [.., C]  type of x, may be x itself; or bf16 or f16 for f32, rounded once
   Tensor* rstd;          // [rows]   type of x, kept for the gradient; null when not training
   double eps;            // added to the mean square
 };

@@ -24,7 +24,7 @@ void rope(Context& cx, const RopeArgs& a) {
       throw ShapeError("rope: position " + std::to_string(p[t]) + " at token " + std::to_string(t) + "; the table has " + std::to_string(a.cos_sin.rows()));
   if (a.rounded) {
     ops::check_type("rope", a.x, "x that is rounded", DType::f32);
-    ops::check_type("rope", *a.rounded, "rounded", DType::bf16);
+    ops::check_half_row("rope", *a.rounded, "rounded");
     ops::check_shape("rope", *a.rounded, "rounded", a.x.shape());
   }
   rope_slot().run(cx, a);

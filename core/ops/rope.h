@@ -11,7 +11,7 @@ struct RopeArgs {
   const Tensor& cos_sin;    // [P, D] type of x: cos of the D/2 angles, then sin; row = position
   int64_t head_dim;         // D, even
   bool inverse;             // true: rotate back (gradient)
-  Tensor* rounded = nullptr;  // [T, heads * D] bf16: gets the result, rounded once; x (f32) stays as it is
+  Tensor* rounded = nullptr;  // [T, heads * D] bf16 | f16: gets the result, rounded once; x (f32) stays as it is
 };
 void rope(Context& cx, const RopeArgs& a);
 using RopeFn = void (*)(Context&, const RopeArgs&);

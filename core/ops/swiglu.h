@@ -6,7 +6,7 @@
 
 namespace lorikeet {
 struct SwigluArgs {
-  const Tensor& gate;  // [T, F] f32 | f64 | bf16
+  const Tensor& gate;  // [T, F] f32 | f64 | bf16 | f16
   const Tensor& up;    // [T, F]
   Tensor& y;           // [T, F]; may be gate or up
   GateActivation activation = GateActivation::silu;

@@ -31,7 +31,7 @@ struct Sequence {
 };
 
 DType kv_type_of(const std::string& name, ComputeType compute) {
-  if (name == "auto") return compute == ComputeType::bf16 ? DType::bf16 : DType::f32;
+  if (name == "auto") return compute == ComputeType::f32 ? DType::f32 : DType::bf16;
   if (name == "f32") return DType::f32;
   if (name == "bf16") return DType::bf16;
   if (name == "int8") return DType::i8;

@@ -25,7 +25,7 @@ struct Generated {
   double prompt_tokens_per_s = 0;  // of reading the prompt; the first new token comes out of it
   uint64_t kv_bytes = 0;           // what keys and values of the text took
 };
-/// kv_cache: auto | f32 | bf16 | int8, what keys and values are kept in; auto: bf16 when computing in bf16, else f32.
+/// kv_cache: auto | f32 | bf16 | int8, what keys and values are kept in; auto: bf16 when computing in 16 bits, else f32.
 struct ChatModelRequest {
   std::string model, adapter = "", quant = "keep";
   int64_t threads = 0;

@@ -19,7 +19,7 @@ Json device_information() {
             {"level", std::string(cpu_level_name(used))},
             {"why", used == p.best ? p.why : "forced"},
             {"levels_available", levels},
-            {"compute", fast_compute(used) == ComputeType::bf16 ? "bf16" : "f32"},
+            {"compute", compute_type_name(fast_compute(used))},
             {"threads", default_threads()},
             {"cpus", topology.cpus.size()},
             {"physical_cores", topology.physical()},

@@ -192,7 +192,8 @@ Plan Planner::plan(const RunConfig& wanted, const Card* card) const {
   add_field_findings(p.findings, given);
   const CardScope scope = use_device(card ? "cpu" : given.device.kind);
   if (card) given.device.kind = "cuda";
-  if (card && given.device.compute == "auto") given.device.compute = card->capability >= 80 && given.quantization.format != "f32" ? "bf16" : "f32";
+  if (card && given.device.compute == "auto") given.device.compute = given.quantization.format == "f32" ? "f32" : card->capability >= 80 ? "bf16" : "f16";
+  add_compute_findings(p.findings, given);
   RunConfig c = given;
   try {
     if (!c.adapter.from.empty() && !has_error(p.findings)) take_over_adapter(c, {});

@@ -27,6 +27,7 @@ namespace lorikeet {
 namespace {
 
 constexpr double kBf16Tolerance = 1e-2;  // relative L2 with operands rounded to bf16
+constexpr double kF16Tolerance = 2e-3;   // and to f16, on a GPU
 constexpr double kTolerance = 2e-5;  // relative L2 of f32 kernels against f64, with room for long sums
 
 Tensor values(Shape shape, uint64_t seed) {
@@ -124,7 +125,7 @@ double decode_gweights(Context& cx) {
   return 1536.0 * 576 / s / 1e9;
 }
 
-/// A device's kernels in f32 and bf16 against f64 on the host.
+/// A device's kernels in f32, f16 and, where it is fast at it, bf16 against f64 on the host.
 Json device_entry(DeviceType device) {
   Context host(1), there(1, device);
   host.set_level(CpuLevel::scalar);
@@ -136,10 +137,17 @@ Json device_entry(DeviceType device) {
   errors["linear_nf4"] = error(DType::f32, linear_case);
   double worst = 0;
   for (const auto& e : errors) worst = std::max(worst, e.get<double>());
-  there.set_compute(ComputeType::bf16);
-  const double rounded = std::max(error(DType::bf16, linear_case), error(DType::bf16, wide_attention_case));
-  return {{"name", std::string(device_name(device))}, {"device", device_memory(device).name()}, {"max_error", worst}, {"errors", errors}, {"bf16", {{"max_error", rounded}}},
-          {"passed", std::isfinite(worst) && worst <= kTolerance && std::isfinite(rounded) && rounded <= kBf16Tolerance}};
+  Json entry = {{"name", std::string(device_name(device))}, {"device", device_memory(device).name()}, {"max_error", worst}, {"errors", errors}};
+  bool passed = std::isfinite(worst) && worst <= kTolerance;
+  for (const auto& [type, tolerance] : {std::pair(ComputeType::bf16, kBf16Tolerance), {ComputeType::f16, kF16Tolerance}}) {
+    if (type == ComputeType::bf16 && !device_memory(device).fast_bf16()) continue;
+    there.set_compute(type);
+    const double rounded = std::max(error(row_type(type), linear_case), error(row_type(type), wide_attention_case));
+    entry[std::string(compute_type_name(type))] = {{"max_error", rounded}};
+    passed = passed && std::isfinite(rounded) && rounded <= tolerance;
+  }
+  entry["passed"] = passed;
+  return entry;
 }
 
 /// The GPU that is asked for, or every one that can be used.
@@ -163,9 +171,12 @@ void detail::try_device(DeviceType device) {
   const int card = cards ? cards->in_use() : 0;
   if (tried.contains(card)) return;
   const Json j = device_entry(device);
-  if (!j["passed"].get<bool>())
-    throw RunError(fmt::format("{} computes wrongly: a trial of its kernels is off by {:.1e} in f32 and {:.1e} in bf16; use --device cpu and tell us",
-                               j["device"].get<std::string>(), j["max_error"].get<double>(), j["bf16"]["max_error"].get<double>()));
+  if (!j["passed"].get<bool>()) {
+    std::string found = fmt::format("{:.1e} in f32", j["max_error"].get<double>());
+    for (const char* type : {"bf16", "f16"})
+      if (j.contains(type)) found += fmt::format(", {:.1e} in {}", j[type]["max_error"].get<double>(), type);
+    throw RunError(fmt::format("{} computes wrongly: a trial of its kernels is off by {}; use --device cpu and tell us", j["device"].get<std::string>(), found));
+  }
   tried.insert(card);
 }
 
@@ -201,7 +212,7 @@ Json run_selftest(int64_t threads, const std::string& device) {
     levels.back()["name"] = kind;
     all = all && levels.back()["passed"].get<bool>();
   }
-  return {{"levels", levels}, {"tolerance", kTolerance}, {"bf16_tolerance", kBf16Tolerance}, {"threads", cx.threads()}, {"passed", all}};
+  return {{"levels", levels}, {"tolerance", kTolerance}, {"bf16_tolerance", kBf16Tolerance}, {"f16_tolerance", kF16Tolerance}, {"threads", cx.threads()}, {"passed", all}};
 }
 
 }  // namespace lorikeet

@@ -369,8 +369,9 @@ class ResumeJob final : public TrainingJob {
     require_device(device_);
     config_.device.kind = chosen_device(device_);
     const CardScope card = use_device(config_.device.kind);
-    const bool fast = compute_type_of("auto", config_.quantization.format, device_of(device_)) == ComputeType::bf16;
-    if (config_.device.compute == "bf16" && !fast) config_.device.compute = "f32";
+    const ComputeType own = compute_type_of("auto", config_.quantization.format, device_of(device_));
+    const bool here = config_.device.compute == "f32" || (config_.device.compute == "f16" && device_of(device_) != DeviceType::cpu) || config_.device.compute == compute_type_name(own);
+    if (!here) config_.device.compute = compute_type_name(own);
     run_json_["config"] = config_to_json(config_);
     run_json_["device"] = device_to_json(config_);
     notes_.push_back(fmt::format("The run goes on with {} in {}; it began with {}.", config_.device.kind, config_.device.compute, before));

@@ -12,6 +12,11 @@ Context::Context(int threads, DeviceType device, std::vector<int> cpus)
   for (auto& slots : scratch_) slots.resize(8);
 }
 
+void Context::set_compute(ComputeType compute) {
+  if (compute == ComputeType::f16 && device_ == DeviceType::cpu) throw UnsupportedError("products of f16 numbers are computed on a GPU only; use bf16 or f32 on the CPU");
+  compute_ = compute;
+}
+
 void* Context::scratch(int thread, int slot, size_t bytes) {
   Buffer& b = scratch_.at(static_cast<size_t>(thread + 1)).at(static_cast<size_t>(slot));
   if (b.bytes < bytes) {

@@ -12,6 +12,9 @@
 
 namespace lorikeet {
 
+/// The type of rows beside an f32 residual stream where products compute in `c`.
+constexpr DType row_type(ComputeType c) { return c == ComputeType::f16 ? DType::f16 : c == ComputeType::bf16 ? DType::bf16 : DType::f32; }
+
 class Context {
  public:
   /// threads = 0: default_threads(). `cpus`: what the threads are pinned to, see ThreadPool.
@@ -21,8 +24,8 @@ class Context {
   int threads() const { return pool_->threads(); }
   CpuLevel level() const { return level_; }
   void set_level(CpuLevel level) { level_ = level; }
-  /// What matrix products compute in; f32 unless set.
-  void set_compute(ComputeType compute) { compute_ = compute; }
+  /// What matrix products compute in; f32 unless set. Throws UnsupportedError for f16 on the CPU.
+  void set_compute(ComputeType compute);
   CpuUnit unit() const { return {level_, compute_}; }
   /// A tensor on the context's device, contents undefined.
   Tensor empty(Shape shape, DType dtype = DType::f32) const { return Tensor::empty(std::move(shape), dtype, device_); }

@@ -74,6 +74,17 @@ std::optional<CpuLevel> cpu_level_from_name(std::string_view name) {
   return std::nullopt;
 }
 
+std::string_view compute_type_name(ComputeType c) {
+  constexpr std::string_view kNames[] = {"f32", "bf16", "f16"};
+  return kNames[static_cast<size_t>(c)];
+}
+
+std::optional<ComputeType> compute_type_from_name(std::string_view name) {
+  for (ComputeType c : {ComputeType::f32, ComputeType::bf16, ComputeType::f16})
+    if (compute_type_name(c) == name) return c;
+  return std::nullopt;
+}
+
 const CpuProbe& cpu_probe() {
   static const CpuProbe p = probe();
   return p;

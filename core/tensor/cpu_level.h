@@ -11,8 +11,10 @@ namespace lorikeet {
 enum class CpuLevel { scalar, avx2, avx512, amx };  // from slowest to fastest; amx is avx512 with bf16 tiles
 std::string_view cpu_level_name(CpuLevel level);
 std::optional<CpuLevel> cpu_level_from_name(std::string_view name);
-/// What products compute in: f32, or operands rounded to bf16 with sums in f32.
-enum class ComputeType { f32, bf16 };
+/// What products compute in: f32, or operands rounded to bf16, on a GPU also to f16, with sums in f32.
+enum class ComputeType { f32, bf16, f16 };
+std::string_view compute_type_name(ComputeType c);
+std::optional<ComputeType> compute_type_from_name(std::string_view name);
 /// A level together with the type it computes in.
 struct CpuUnit {
   CpuUnit(CpuLevel l, ComputeType c = ComputeType::f32) : level(l), compute(c) {}

@@ -16,6 +16,10 @@ constexpr size_t dtype_bytes(DType t) {
     default: return 1;
   }
 }
+/// Types of rows that stand beside f32 sums.
+constexpr bool is_half_row(DType t) { return t == DType::bf16 || t == DType::f16; }
+/// What goes with rows of type `t` where sums are kept.
+constexpr DType sum_type(DType t) { return is_half_row(t) ? DType::f32 : t; }
 std::string_view dtype_name(DType t);
 std::optional<DType> dtype_from_name(std::string_view name);
 

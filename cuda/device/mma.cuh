@@ -37,6 +37,17 @@ __device__ inline void mma_f16(float (&c)[4], const uint32_t (&a)[2], uint32_t b
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
       : "r"(a[0]), "r"(a[1]), "r"(b0));
 }
+/// c += A B for [16 x 16] [16 x 8] f16: one instruction from sm_80 on, before it the two halves of the sum.
+__device__ inline void mma_f16(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+#else
+  mma_f16(c, {a[0], a[1]}, b0);
+  mma_f16(c, {a[2], a[3]}, b1);
+#endif
+}
 
 /// Four 8 x 8 matrices of 16-bit numbers: lane l names element `at`, on 16 bytes, where row l % 8 of matrix l / 8 starts.
 /// r[j] is (g, 2t..2t+1) of matrix j.
@@ -60,3 +71,25 @@ __device__ inline void load_matrices_turned(uint32_t (&r)[4], const Shared<T>& f
 #else
 #include "cuda/emulation/mma.h"
 #endif
+
+namespace lorikeet::cuda {
+
+/// Whether the tensor cores of the card that is compiled for multiply T.
+template <class T> constexpr bool kOnTensorCores = true;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+template <> inline constexpr bool kOnTensorCores<Bf16> = false;
+#endif
+
+/// c += A B for [16 x 16] [16 x 8] of T.
+template <class T> __device__ inline void mma(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
+template <> __device__ inline void mma<Bf16>(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) { mma_bf16(c, a, b0, b1); }
+template <> __device__ inline void mma<Half>(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) { mma_f16(c, a, b0, b1); }
+
+/// The body of a kernel where it is compiled for a card that no launcher starts it on.
+__device__ inline void not_for_this_card() {
+#if defined(__CUDA_ARCH__)
+  __trap();
+#endif
+}
+
+}  // namespace lorikeet::cuda

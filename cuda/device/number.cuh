@@ -6,6 +6,7 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #else
+#include "core/tensor/dtype.h"
 #include "cuda/emulation/kernel_shim.h"
 #endif
 
@@ -44,17 +45,39 @@ __device__ inline uint32_t bf16_pair(float low, float high) {
 __device__ inline float low_f32(uint32_t pair) { return __uint_as_float(pair << 16); }
 __device__ inline float high_f32(uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); }
 
+// What is too large for f16 becomes infinite.
 __device__ inline float f32(Half v) {
-#if defined(__CUDA_ARCH__)
+#if defined(__CUDACC__)
   return __half2float(__ushort_as_half(v.bits));
 #else
-  const unsigned sign = (v.bits & 0x8000u) << 16, exponent = v.bits >> 10 & 31u, fraction = v.bits & 0x3ffu;
-  if (exponent == 31) return __uint_as_float(sign | 0x7f800000u | fraction << 13);
-  if (exponent != 0) return __uint_as_float(sign | (exponent + 112) << 23 | fraction << 13);
-  const float small = static_cast<float>(fraction) * 5.9604644775390625e-8f;  // 2^-24
-  return sign ? -small : small;
+  return f32_from_f16(v.bits);
 #endif
 }
+__device__ inline Half f16(float v) {
+#if defined(__CUDACC__)
+  return {__half_as_ushort(__float2half_rn(v))};
+#else
+  return {f16_from_f32(v)};
+#endif
+}
+__device__ inline uint32_t f16_pair(float low, float high) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  uint32_t pair;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+#else
+  return static_cast<uint32_t>(f16(low).bits) | static_cast<uint32_t>(f16(high).bits) << 16;
+#endif
+}
+
+/// The types of rows that stand beside f32 sums.
+template <class T> constexpr bool kIsHalfRow = false;
+template <> inline constexpr bool kIsHalfRow<Bf16> = true;
+template <> inline constexpr bool kIsHalfRow<Half> = true;
+/// Two rounded numbers in one word, the first in its lower half.
+template <class T> __device__ inline uint32_t pair_of(float low, float high);
+template <> __device__ inline uint32_t pair_of<Bf16>(float low, float high) { return bf16_pair(low, high); }
+template <> __device__ inline uint32_t pair_of<Half>(float low, float high) { return f16_pair(low, high); }
 
 /// A sum's type: f32, and f64 for f64.
 template <class T> struct SumOf { using type = float; };
@@ -63,8 +86,10 @@ template <class T> using Sum = typename SumOf<T>::type;
 
 __device__ inline float widened(float v) { return v; }
 __device__ inline float widened(Bf16 v) { return f32(v); }
+__device__ inline float widened(Half v) { return f32(v); }
 __device__ inline double widened(double v) { return v; }
 template <class T> __device__ inline T rounded(Sum<T> v) { return v; }
 template <> __device__ inline Bf16 rounded<Bf16>(float v) { return bf16(v); }
+template <> __device__ inline Half rounded<Half>(float v) { return f16(v); }
 
 }  // namespace lorikeet::cuda

@@ -17,8 +17,10 @@ struct alignas(N * sizeof(T)) Pack {
   T at[N];
 };
 // Words are taken apart and put together by hand, and stored by __stwb, a plain store: nvcc splits the others.
-__device__ inline uint32_t bits_pair(Bf16 low, Bf16 high) { return static_cast<uint32_t>(low.bits) | static_cast<uint32_t>(high.bits) << 16; }
-__device__ inline void take_pair(uint32_t word, Bf16* at) {
+template <class T>
+__device__ inline uint32_t bits_pair(T low, T high) { return static_cast<uint32_t>(low.bits) | static_cast<uint32_t>(high.bits) << 16; }
+template <class T>
+__device__ inline void take_pair(uint32_t word, T* at) {
   at[0].bits = static_cast<uint16_t>(word);
   at[1].bits = static_cast<uint16_t>(word >> 16);
 }
@@ -28,9 +30,12 @@ __device__ inline Pack<T, N> load_pack(const T* p) {
   if constexpr (std::is_same_v<T, float> && N == 4) {
     const float4 w = *reinterpret_cast<const float4*>(p);
     v.at[0] = w.x, v.at[1] = w.y, v.at[2] = w.z, v.at[3] = w.w;
-  } else if constexpr (std::is_same_v<T, Bf16> && N == 8) {
+  } else if constexpr (kIsHalfRow<T> && N == 8) {
     const uint4 w = *reinterpret_cast<const uint4*>(p);
     take_pair(w.x, v.at), take_pair(w.y, v.at + 2), take_pair(w.z, v.at + 4), take_pair(w.w, v.at + 6);
+  } else if constexpr (kIsHalfRow<T> && N == 4) {
+    const uint2 w = *reinterpret_cast<const uint2*>(p);
+    take_pair(w.x, v.at), take_pair(w.y, v.at + 2);
   } else {
     for (int i = 0; i < N; ++i) v.at[i] = p[i];
   }
@@ -40,9 +45,9 @@ template <class T, int N>
 __device__ inline void store_pack(T* p, const Pack<T, N>& v) {
   if constexpr (std::is_same_v<T, float> && N == 4) {
     __stwb(reinterpret_cast<float4*>(p), make_float4(v.at[0], v.at[1], v.at[2], v.at[3]));
-  } else if constexpr (std::is_same_v<T, Bf16> && N == 8) {
+  } else if constexpr (kIsHalfRow<T> && N == 8) {
     __stwb(reinterpret_cast<uint4*>(p), make_uint4(bits_pair(v.at[0], v.at[1]), bits_pair(v.at[2], v.at[3]), bits_pair(v.at[4], v.at[5]), bits_pair(v.at[6], v.at[7])));
-  } else if constexpr (std::is_same_v<T, Bf16> && N == 4) {
+  } else if constexpr (kIsHalfRow<T> && N == 4) {
     __stwb(reinterpret_cast<uint2*>(p), make_uint2(bits_pair(v.at[0], v.at[1]), bits_pair(v.at[2], v.at[3])));
   } else {
     for (int i = 0; i < N; ++i) p[i] = v.at[i];

@@ -18,7 +18,7 @@ __host__ __device__ constexpr size_t shared_room(int count) { return (static_cas
 struct SharedSize {
   size_t bytes = 0;
   template <class T>
-  SharedSize& take(int count) {
+  constexpr SharedSize& take(int count) {
     bytes += shared_room<T>(count);
     return *this;
   }

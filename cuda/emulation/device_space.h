@@ -27,6 +27,8 @@ void set_too_old(int card, bool too_old);
 bool is_too_old(int card);
 uint64_t device_bytes_in_use(int card);
 uint64_t device_bytes(int card);
+/// 10 * major + minor; 80 unset. 0 sets that again.
+void set_compute_capability(int capability);
 
 /// From now on all work on the device fails with DeviceLostError, as it does on a card after a sticky error.
 void set_lost(bool lost);

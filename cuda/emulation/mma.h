@@ -60,6 +60,10 @@ inline void mma_bf16(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_
 inline void mma_f16(float (&c)[4], const uint32_t (&a)[2], uint32_t b0, emulation::Place place = emulation::Place::current()) {
   emulation::mma<Half, 8>(c, {{a[0], a[1], 0, 0}, {b0, 0}}, "mma.m16n8k8", place);
 }
+inline void mma_f16(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, emulation::Place place = emulation::Place::current()) {
+  mma_f16(c, {a[0], a[1]}, b0, place);
+  mma_f16(c, {a[2], a[3]}, b1, place);
+}
 
 template <class T>
 void load_matrices(uint32_t (&r)[4], const Shared<T>& from, int at, emulation::Place place = emulation::Place::current()) {

@@ -16,6 +16,12 @@
 #include "cuda/runtime/per_card.h"
 
 namespace lorikeet {
+namespace {
+
+constexpr int kCapability = 80;
+int capability = kCapability;
+
+}  // namespace
 
 GpuList list_gpus() {
   GpuList list;
@@ -24,7 +30,8 @@ GpuList list_gpus() {
     g.index = card;
     g.name = "emulated";
     g.usable = !cuda::emulation::is_too_old(card);
-    g.major = g.usable ? 8 : 6;
+    g.major = g.usable ? capability / 10 : 6;
+    g.minor = g.usable ? capability % 10 : 0;
     if (!g.usable) g.reason = "compute capability 6.0; 7.5 or newer is needed";
     g.total_bytes = cuda::emulation::device_bytes(card);
     g.multiprocessors = 1;
@@ -125,10 +132,12 @@ class Stage final : public HostStage {
 std::unique_ptr<HostStage> host_stage(size_t bytes) { return std::make_unique<Stage>(bytes); }
 
 double number(const void* data, DType type, int64_t at) {
-  return type == DType::f32 ? static_cast<const float*>(data)[at] : f32(static_cast<const Bf16*>(data)[at]);
+  if (type == DType::f32) return static_cast<const float*>(data)[at];
+  return type == DType::f16 ? f32(static_cast<const Half*>(data)[at]) : f32(static_cast<const Bf16*>(data)[at]);
 }
 void set(void* data, DType type, int64_t at, float v) {
   if (type == DType::f32) static_cast<float*>(data)[at] = v;
+  else if (type == DType::f16) static_cast<Half*>(data)[at] = f16(v);
   else static_cast<Bf16*>(data)[at] = bf16(v);
 }
 /// [rows, columns] as f64, whichever way it lies.
@@ -147,7 +156,8 @@ const DeviceMemory& memory_functions() {
   return functions;
 }
 
-int compute_capability() { return 80; }
+int compute_capability() { return capability; }
+void emulation::set_compute_capability(int chosen) { capability = chosen > 0 ? chosen : kCapability; }
 
 void use_card(int card) { card_of_thread.wanted = card; }
 void set_card() {

@@ -1,9 +1,9 @@
 // Linear layer over a stored weight with a low-rank adapter, forward. The weight is decoded to the type of the rows (whole,
 // or in panels of rows where it is large: linear_parts.h), then it is products: h = x~ A^T, y = start + scale h B^T + x W^T.
 //
-// Order and rounding on rows of bf16: y starts as residual and bias, the adapter's part is added, the base comes last and is
+// Order and rounding on rows of bf16 or f16: y starts as residual and bias, the adapter's part is added, the base comes last and is
 // by far the largest, so that what y was rounded to on the way hardly counts; where y is f32 nothing is rounded on the way.
-// h is rounded to bf16, a and b are rounded copies, as on the host. Dropout: x~ is a masked copy, made for a stretch of rows
+// h is rounded too, a and b are rounded copies, as on the host. Dropout: x~ is a masked copy, made for a stretch of rows
 // at a time (mask: device/random.cuh). The gate is swiglu's kernel. Few rows of bf16 meet the weight in its stored form
 // (few_rows.h). Deterministic.
 #include "core/base/error.h"
@@ -33,7 +33,7 @@ void low_rank_rows(Context& cx, const AdaptedLinearArgs& a, const Tensor& down) 
 
 void adapted_linear(Context& cx, const AdaptedLinearArgs& a) {
   const DType type = a.x.dtype();
-  if (type == DType::f64) throw UnsupportedError("adapted_linear: rows of f64 on cuda; wanted f32 or bf16");
+  if (type == DType::f64) throw UnsupportedError("adapted_linear: rows of f64 on cuda; wanted f32, bf16 or f16");
   const DeviceWeight& w = device_weight("adapted_linear", a.w);
   if (a.x.dim(0) == 0) return;
   if (!a.y.defined()) {

@@ -1,7 +1,7 @@
 // Linear layer over a stored weight with a low-rank adapter, backward (kernels.md 2.1): u = scale dy B once, then
 // dx = mask(u A) + dy W, dA += u^T x~, dB += scale dy^T h. No gradient for the weight.
 //
-// Rounding on rows of bf16: dy is rounded once where it comes in f32, u is rounded, the adapter's part of dx comes first and
+// Rounding on rows of bf16 or f16: dy is rounded once where it comes in f32, u is rounded, the adapter's part of dx comes first and
 // the base is added to it, as in the forward pass; dA and dB are added to in f32. Where the weight comes in several panels,
 // dx is summed in f32 and rounded once. Dropout: the mask is drawn again, from row and column alone; x~ is a masked copy,
 // made for a stretch of rows at a time. Sums run in an order that depends on the shapes alone: deterministic.
@@ -63,7 +63,7 @@ void adapter_gradients(Context& cx, const AdaptedLinearBackwardArgs& a, const Te
 
 void adapted_linear_backward(Context& cx, const AdaptedLinearBackwardArgs& a) {
   const DType type = a.x.dtype();
-  if (type == DType::f64) throw UnsupportedError("adapted_linear_backward: rows of f64 on cuda; wanted f32 or bf16");
+  if (type == DType::f64) throw UnsupportedError("adapted_linear_backward: rows of f64 on cuda; wanted f32, bf16 or f16");
   const DeviceWeight& w = device_weight("adapted_linear_backward", a.w);
   if (a.x.dim(0) == 0) return;
   const Tensor dy = as_type(a.dy, type);

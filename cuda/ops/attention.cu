@@ -1,4 +1,4 @@
-// Attention, forward, for any type and head width up to 256, and of new tokens against a cache. bf16 rows of the usual
+// Attention, forward, for any type and head width up to 256, and of new tokens against a cache. 16-bit rows of the usual
 // widths go to attention_mma.cu where the card has the instructions, a single new token to attention_step.cu.
 //
 // A block of 4 warps owns 16 queries of one head, a warp 4 of them; it walks over the keys that its queries see in tiles
@@ -8,6 +8,7 @@
 // No alignment is assumed.
 #include "core/base/error.h"
 #include "cuda/ops/attention_general.cuh"
+#include "cuda/ops/half_rows.h"
 #include "cuda/ops/twins.h"
 
 namespace lorikeet::cuda {
@@ -110,7 +111,7 @@ void attention(Context& cx, const AttentionArgs& a) {
   if (a.q.size() == 0) return;
   if (a.q.dtype() == DType::f64) run<double>(a);
   else if (a.q.dtype() == DType::f32) run<float>(a);
-  else if (!attention_mma(cx, a)) run<Bf16>(a);
+  else if (!attention_mma(cx, a)) by_half_row(a.q.dtype(), [&](auto row) { run<decltype(row)>(a); });
 }
 
 void attention_cached(Context& cx, const AttentionCachedArgs& a) {

@@ -1,4 +1,4 @@
-// Attention's gradient for any type and head width up to 256; bf16 rows of the usual widths go to attention_backward_mma.cu
+// Attention's gradient for any type and head width up to 256; 16-bit rows of the usual widths go to attention_backward_mma.cu
 // where the card has the instructions.
 //
 // Scores are computed again tile by tile, P = exp(S - LSE), and with D = sum(dO O) dS = P (dO v - D), for capped scores
@@ -10,6 +10,7 @@
 // Sums in f32 (f64 for f64). No alignment is assumed.
 #include "core/base/error.h"
 #include "cuda/ops/attention_general.cuh"
+#include "cuda/ops/half_rows.h"
 #include "cuda/ops/twins.h"
 
 namespace lorikeet::cuda {
@@ -169,12 +170,13 @@ RowSums<Sum<T>> row_sums(Context& cx, const AttentionBackwardArgs& a, Sum<T> lse
   return sums;
 }
 template RowSums<float> row_sums<Bf16>(Context&, const AttentionBackwardArgs&, float);
+template RowSums<float> row_sums<Half>(Context&, const AttentionBackwardArgs&, float);
 
 void attention_backward(Context& cx, const AttentionBackwardArgs& a) {
   if (a.q.size() == 0) return;
   if (a.q.dtype() == DType::f64) run<double>(cx, a);
   else if (a.q.dtype() == DType::f32) run<float>(cx, a);
-  else if (!attention_backward_mma(cx, a)) run<Bf16>(cx, a);
+  else if (!attention_backward_mma(cx, a)) by_half_row(a.q.dtype(), [&](auto row) { run<decltype(row)>(cx, a); });
 }
 
 }  // namespace lorikeet::cuda

@@ -1,21 +1,25 @@
-// Attention, forward, of bf16 rows on tensor cores, from sm_80 on, for heads of width 64, 96, 128 and 256 whose rows start
-// on 16 bytes. Blocks and online softmax as in Dao 2023, arXiv:2307.08691; documents as in attention.cu.
+// Attention, forward, of bf16 (from sm_80 on) and f16 rows (from sm_75 on) on tensor cores, for heads of width 64, 96, 128
+// and 256 whose rows start on 16 bytes. Blocks and online softmax as in Dao 2023, arXiv:2307.08691; documents as in attention.cu.
 //
-// A block of 4 warps owns 128 queries of one head (64 for width 256), a warp 32 (16) of them. Keys and values come in
-// tiles of 64 (48 for widths 96 and 128, 32 for 256: as registers allow): the values of a tile are copied while its scores are made, the keys of the next while its values are
-// mixed. Scores are in units of the exponent to base 2; weights are summed in f32 and rounded to bf16 for their product,
-// as on the CPU. Tiles that a warp does not see are skipped, those it sees in part are masked. Blocks with the most keys
-// start first. Sums are in a fixed order: the result is deterministic, and later tokens do not change it.
+// A block of 4 warps owns 128 queries of one head (64 for width 256), a warp 32 (16) of them; of f16 up to
+// width 128 8 warps own 16 each.
+// Keys and values come in tiles of 64 (48 to 16 for wider heads): the values of a tile are copied while its scores are made,
+// the keys of the next while its values are mixed (before sm_80 a copy is waited for where it is started). Scores are in
+// units of the exponent to base 2; weights are summed in f32 and rounded for their product, as on the CPU. Tiles that a warp
+// does not see are skipped, those it sees in part are masked. Blocks with the most keys start first. Sums are in a fixed
+// order: the result is deterministic, and later tokens do not change it.
 #include "core/base/error.h"
 #include "cuda/ops/attention_tile.cuh"
+#include "cuda/ops/half_rows.h"
 #include "cuda/runtime/device.h"
 
 namespace lorikeet::cuda {
 namespace {
 
+template <class T>
 struct ForwardArgs {
-  TensorRows q, k, v;
-  Bf16* o;
+  TensorRows<T> q, k, v;
+  T* o;
   int64_t o_stride;
   float* lse;       // null: not wanted
   int64_t lse_stride;
@@ -70,15 +74,17 @@ struct RunningSoftmax {
   }
 };
 
-template <int kHeadDim>
+template <class T, int kHeadDim>
 struct ForwardShape {
-  static constexpr int kWarps = 4, kThreads = kWarps * kWarpThreads;
-  static constexpr int kStrips = kHeadDim <= 128 ? 2 : 1;
-  static constexpr int kKeys = kHeadDim <= 64 ? 64 : kHeadDim <= 128 ? 48 : 32;
+  // f16: more warps with fewer registers each hide more of the loads where there are no asynchronous copies.
+  static constexpr bool kHalf = std::is_same_v<T, Half>;
+  static constexpr int kWarps = kHalf && kHeadDim <= 128 ? 8 : 4, kThreads = kWarps * kWarpThreads;
+  static constexpr int kStrips = !kHalf && kHeadDim <= 128 ? 2 : 1;
+  static constexpr int kKeys = kHeadDim <= 64 ? 64 : kHeadDim <= 128 ? 48 : kHalf ? 16 : 32;  // as registers and shared memory allow
   static constexpr int kWarpRows = kStrips * 16, kRows = kWarps * kWarpRows;
-  static size_t shared_bytes() {
+  static constexpr size_t shared_bytes() {
     SharedSize size;
-    for (const int rows : {kRows, kKeys, kKeys}) size.take<Bf16>(rows * kTileStride<kHeadDim>);
+    for (const int rows : {kRows, kKeys, kKeys}) size.take<T>(rows * kTileStride<kHeadDim>);
     size.take<int>(kRows);
     return size.bytes;
   }
@@ -112,8 +118,8 @@ __device__ inline void cap_scores(Sums<kStrips, kKeys>& s, float slope, float ca
 }
 
 /// Divides by the sums and writes the warp's rows by way of its part of the queries' tile, and their logarithms.
-template <int kHeadDim, int kStrips, int kColumns>
-__device__ inline void finish(const ForwardArgs& a, const RunningSoftmax<kStrips>& softmax, float factor, const Sums<kStrips, kColumns>& out, const Shared<Bf16>& staging, int row,
+template <int kHeadDim, class T, int kStrips, int kColumns>
+__device__ inline void finish(const ForwardArgs<T>& a, const RunningSoftmax<kStrips>& softmax, float factor, const Sums<kStrips, kColumns>& out, const Shared<T>& staging, int row,
                               int head) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpThreads, g = lane / 4, t = lane % 4;
   const Shared<uint32_t> pairs = staging.template as<uint32_t>();
@@ -128,7 +134,7 @@ __device__ inline void finish(const ForwardArgs& a, const RunningSoftmax<kStrips
       const float share = 1.0f / sum;
       const int r = m * 16 + h * 8 + g;
       LORIKEET_UNROLL
-      for (int n = 0; n < kColumns; ++n) pairs[(r * kTileStride<kHeadDim> + n * 8) / 2 + t] = rounded_pair(out.v[m][n][2 * h] * share, out.v[m][n][2 * h + 1] * share);
+      for (int n = 0; n < kColumns; ++n) pairs[(r * kTileStride<kHeadDim> + n * 8) / 2 + t] = pair_of<T>(out.v[m][n][2 * h] * share, out.v[m][n][2 * h + 1] * share);
       if (a.lse && t == 0 && row + r < a.rows) a.lse[(row + r) * a.lse_stride + head] = softmax.top[m][h] * factor * kLn2 + logf(sum);
     }
   __syncwarp();
@@ -141,17 +147,16 @@ __device__ inline void finish(const ForwardArgs& a, const RunningSoftmax<kStrips
   }
 }
 
-template <int kHeadDim>
-__global__ void __launch_bounds__(ForwardShape<kHeadDim>::kThreads) attention_mma_kernel(ForwardArgs a) {
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
-  using Shape = ForwardShape<kHeadDim>;
+template <int kHeadDim, class T>
+__device__ inline void forward(const ForwardArgs<T>& a) {
+  using Shape = ForwardShape<T, kHeadDim>;
   constexpr int kRows = Shape::kRows, kKeys = Shape::kKeys, kThreads = Shape::kThreads, kStrips = Shape::kStrips;
   const int head = static_cast<int>(blockIdx.x), begin = static_cast<int>(gridDim.y - 1 - blockIdx.y) * kRows, kv = head / a.group;
   const int mine = static_cast<int>(threadIdx.x) / kWarpThreads * Shape::kWarpRows, g = static_cast<int>(threadIdx.x) % kWarpThreads / 4;
-  const HeadRows keys = a.k.head(kv, kHeadDim), values = a.v.head(kv, kHeadDim);
+  const HeadRows<T> keys = a.k.head(kv, kHeadDim), values = a.v.head(kv, kHeadDim);
   SharedMemory memory;
-  const Shared<Bf16> query_tile = memory.take<Bf16>(kRows * kTileStride<kHeadDim>), key_tile = memory.take<Bf16>(kKeys * kTileStride<kHeadDim>),
-                     value_tile = memory.take<Bf16>(kKeys * kTileStride<kHeadDim>);
+  const Shared<T> query_tile = memory.take<T>(kRows * kTileStride<kHeadDim>), key_tile = memory.take<T>(kKeys * kTileStride<kHeadDim>),
+                  value_tile = memory.take<T>(kKeys * kTileStride<kHeadDim>);
   const Shared<int> first = memory.take<int>(kRows);
 
   int key = a.documents.first_key(begin);
@@ -162,7 +167,7 @@ __global__ void __launch_bounds__(ForwardShape<kHeadDim>::kThreads) attention_mm
   for (int r = static_cast<int>(threadIdx.x); r < kRows; r += kThreads) first[r] = begin + r < a.rows ? a.documents.first_key(begin + r) : INT32_MAX;
 
   constexpr bool kKept = kHeadDim <= 64;  // as registers allow
-  OwnRows<kHeadDim, kStrips, kKept> queries(query_tile, mine);
+  OwnRows<T, kHeadDim, kStrips, kKept> queries(query_tile, mine);
   Sums<kStrips, kHeadDim / 8> out;
   RunningSoftmax<kStrips> softmax;
   out.clear();
@@ -193,26 +198,26 @@ __global__ void __launch_bounds__(ForwardShape<kHeadDim>::kThreads) attention_mm
     __syncthreads();
   }
   finish<kHeadDim>(a, softmax, factor, out, query_tile.from(mine * kTileStride<kHeadDim>), begin + mine, head);
-#else
-  __trap();  // no launcher gets here
-#endif
 }
 
-template <int kHeadDim>
-void start(const ForwardArgs& a, int64_t heads) {
-  using Shape = ForwardShape<kHeadDim>;
-  launch("attention_mma", &attention_mma_kernel<kHeadDim>, {heads, blocks_for(a.rows, Shape::kRows)}, Shape::kThreads, Shape::shared_bytes(), a);
+template <class T, int kHeadDim>
+__global__ void __launch_bounds__(ForwardShape<T, kHeadDim>::kThreads) attention_mma_kernel(ForwardArgs<T> a) {
+  if constexpr (kOnTensorCores<T>) forward<kHeadDim>(a);
+  else not_for_this_card();
 }
 
-}  // namespace
+template <int kHeadDim, class T>
+void start(const ForwardArgs<T>& a, int64_t heads) {
+  using Shape = ForwardShape<T, kHeadDim>;
+  static_assert(kFits<T, Shape>);
+  launch("attention_mma", &attention_mma_kernel<T, kHeadDim>, {heads, blocks_for(a.rows, Shape::kRows)}, Shape::kThreads, Shape::shared_bytes(), a);
+}
 
-bool attention_mma(Context&, const AttentionArgs& a) {
+template <class T>
+bool run(const AttentionArgs& a) {
   const AttentionShape& s = a.shape;
   const int64_t rows = a.q.rows();
-  for (const Tensor* t : {&a.q, &a.k, &a.v, static_cast<const Tensor*>(&a.o)})
-    if (!fit_for_tiles(*t)) return false;
-  if (compute_capability() < 80 || rows > 65535 * 64) return false;
-  const ForwardArgs b{tensor_rows(a.q), tensor_rows(a.k), tensor_rows(a.v), static_cast<Bf16*>(a.o.raw()), a.o.row_stride(), a.lse ? a.lse->data<float>() : nullptr,
+  const ForwardArgs<T> b{tensor_rows<T>(a.q), tensor_rows<T>(a.k), tensor_rows<T>(a.v), static_cast<T*>(a.o.raw()), a.o.row_stride(), a.lse ? a.lse->data<float>() : nullptr,
                       a.lse ? a.lse->row_stride() : 0, packed_documents(a.document_starts, s, rows), static_cast<int>(rows), static_cast<int>(s.heads / s.kv_heads),
                       static_cast<float>(s.scale), static_cast<float>(s.soft_cap)};
   switch (s.head_dim) {
@@ -222,6 +227,17 @@ bool attention_mma(Context&, const AttentionArgs& a) {
     case 256: start<256>(b, s.heads); return true;
     default: return false;
   }
+}
+
+}  // namespace
+
+bool tensor_cores_take(DType type) { return type == DType::f16 || compute_capability() >= 80; }
+
+bool attention_mma(Context&, const AttentionArgs& a) {
+  for (const Tensor* t : {&a.q, &a.k, &a.v, static_cast<const Tensor*>(&a.o)})
+    if (!fit_for_tiles(*t)) return false;
+  if (!tensor_cores_take(a.q.dtype()) || a.q.rows() > 65535 * 64) return false;
+  return by_half_row(a.q.dtype(), [&](auto row) { return run<decltype(row)>(a); });
 }
 
 }  // namespace lorikeet::cuda

@@ -49,7 +49,7 @@ struct RowSums {
 template <class T>
 RowSums<Sum<T>> row_sums(Context& cx, const AttentionBackwardArgs& a, Sum<T> lse_factor);
 
-/// bf16 rows on tensor cores: false when this card, the head's width or the alignment does not allow it.
+/// 16-bit rows on tensor cores: false when this card, the head's width or the alignment does not allow it.
 bool attention_mma(Context& cx, const AttentionArgs& a);
 bool attention_backward_mma(Context& cx, const AttentionBackwardArgs& a);
 

@@ -1,4 +1,4 @@
-/// Pieces of the attention kernels on tensor cores: tiles of bf16 rows in shared memory and products of a warp with them.
+/// Pieces of the attention kernels on tensor cores: tiles of bf16 or f16 rows in shared memory and products of a warp with them.
 /// A warp owns strips of 16 rows (fragments A); a tile's rows are the columns of a product (scores) or what is summed over
 /// (mix). Rows in shared memory are 8 numbers longer than a head, so that the 8 rows an ldmatrix reads lie in different
 /// banks for every head width that is a multiple of 16.
@@ -14,17 +14,27 @@ constexpr float kLog2E = 1.44269504088896340736f, kLn2 = 0.69314718055994530942f
 template <int kHeadDim>
 constexpr int kTileStride = kHeadDim + 8;
 
+/// Most shared memory of a block where f16 rows must find room: sm_75 has no more.
+constexpr size_t kTuringSharedBytes = 64u << 10;
+/// Whether the tiles of a kernel fit where rows of T are computed.
+template <class T, class Shape> constexpr bool kFits = !std::is_same_v<T, Half> || Shape::shared_bytes() <= kTuringSharedBytes;
+/// Whether this card's tensor cores take rows of the type.
+bool tensor_cores_take(DType type);
+
 /// The rows of one head in a tensor.
+template <class T>
 struct HeadRows {
-  const Bf16* data;
+  const T* data;
   int stride;
 };
+template <class T>
 struct TensorRows {
-  const Bf16* data;
+  const T* data;
   int stride;
-  __device__ HeadRows head(int h, int head_dim) const { return {data + static_cast<int64_t>(h) * head_dim, stride}; }
+  __device__ HeadRows<T> head(int h, int head_dim) const { return {data + static_cast<int64_t>(h) * head_dim, stride}; }
 };
-inline TensorRows tensor_rows(const Tensor& t) { return {static_cast<const Bf16*>(t.raw()), static_cast<int>(t.row_stride())}; }
+template <class T>
+TensorRows<T> tensor_rows(const Tensor& t) { return {static_cast<const T*>(t.raw()), static_cast<int>(t.row_stride())}; }
 /// Whether rows and heads start on 16 bytes (and a 32-bit number holds the stride).
 inline bool fit_for_tiles(const Tensor& t) { return reinterpret_cast<uintptr_t>(t.raw()) % 16 == 0 && t.row_stride() % 8 == 0 && t.row_stride() <= INT32_MAX; }
 
@@ -37,27 +47,17 @@ __device__ inline float fast_exp2(float x) {
   return exp2f(x);
 #endif
 }
-/// tanh to some 1e-7: far below bf16's step wherever a score is large enough to matter.
+/// tanh to some 1e-7: far below the step of 16-bit numbers wherever a score is large enough to matter.
 __device__ inline float fast_tanh(float x) { return 1.0f - 2.0f * __fdividef(1.0f, 1.0f + fast_exp2(2.0f * kLog2E * x)); }
-/// bf16_pair() in one instruction.
-__device__ inline uint32_t rounded_pair(float low, float high) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-  uint32_t pair;
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
-  return pair;
-#else
-  return bf16_pair(low, high);
-#endif
-}
 
 /// Starts copying rows begin .. begin + kRows - 1 of a head to a tile; rows behind `last` repeat it. All threads take part,
 /// each at one place of every kStep-th row.
-template <int kHeadDim, int kRows, int kThreads>
-__device__ inline void copy_tile(const Shared<Bf16>& to, const HeadRows& from, int begin, int last) {
+template <int kHeadDim, int kRows, int kThreads, class T>
+__device__ inline void copy_tile(const Shared<T>& to, const HeadRows<T>& from, int begin, int last) {
   constexpr int kPieces = kHeadDim / 8, kStep = kThreads / kPieces;
   const int thread = static_cast<int>(threadIdx.x), row = thread / kPieces, column = thread % kPieces * 8;
   if (kThreads % kPieces != 0 && row >= kStep) return;
-  const Bf16* source = from.data + column;
+  const T* source = from.data + column;
   LORIKEET_UNROLL
   for (int r = 0; r < kRows; r += kStep)
     if (kRows % kStep == 0 || r + row < kRows)
@@ -92,11 +92,11 @@ struct Sums {
 };
 
 /// The warp's rows as A, all of a head's width: read again for each product, or kept in registers.
-template <int kHeadDim, int kStrips, bool kKept>
+template <class T, int kHeadDim, int kStrips, bool kKept>
 class OwnRows {
  public:
   /// From row `row` of the tile on.
-  __device__ OwnRows(const Shared<Bf16>& tile, int row) : tile_(tile), at_(row * kTileStride<kHeadDim> + lane_of_rows<kHeadDim>()) {}
+  __device__ OwnRows(const Shared<T>& tile, int row) : tile_(tile), at_(row * kTileStride<kHeadDim> + lane_of_rows<kHeadDim>()) {}
   /// When the tile is there.
   __device__ void keep() {
     if constexpr (kKept)
@@ -107,7 +107,7 @@ class OwnRows {
   }
   /// sums = rows times the transposed first kColumns * 8 rows of `other`.
   template <int kColumns>
-  __device__ void scores(const Shared<Bf16>& other, Sums<kStrips, kColumns>& sums) {
+  __device__ void scores(const Shared<T>& other, Sums<kStrips, kColumns>& sums) {
     const int lane = lane_of_columns<kHeadDim>();
     sums.clear();
     LORIKEET_UNROLL
@@ -122,22 +122,22 @@ class OwnRows {
         load_matrices(b, other, n * 8 * kTileStride<kHeadDim> + lane + k * 16);
         LORIKEET_UNROLL
         for (int m = 0; m < kStrips; ++m) {
-          mma_bf16(sums.v[m][n], a[m], b[0], b[1]);
-          mma_bf16(sums.v[m][n + 1], a[m], b[2], b[3]);
+          mma<T>(sums.v[m][n], a[m], b[0], b[1]);
+          mma<T>(sums.v[m][n + 1], a[m], b[2], b[3]);
         }
       }
     }
   }
 
  private:
-  Shared<Bf16> tile_;
+  Shared<T> tile_;
   int at_;
   uint32_t kept_[kKept ? kHeadDim / 16 : 1][kStrips][4];
 };
 
-/// out += weights, rounded to bf16, times kDepth * 8 rows of a tile; `out` has kColumns * 8 columns from column `from` on.
-template <int kHeadDim, int kStrips, int kDepth, int kColumns>
-__device__ inline void mix(const Sums<kStrips, kDepth>& weights, const Shared<Bf16>& tile, int from, Sums<kStrips, kColumns>& out) {
+/// out += weights, rounded to T, times kDepth * 8 rows of a tile; `out` has kColumns * 8 columns from column `from` on.
+template <int kHeadDim, int kStrips, int kDepth, int kColumns, class T>
+__device__ inline void mix(const Sums<kStrips, kDepth>& weights, const Shared<T>& tile, int from, Sums<kStrips, kColumns>& out) {
   const int lane = lane_of_rows<kHeadDim>() + from;
   LORIKEET_UNROLL
   for (int k = 0; k < kDepth; k += 2) {
@@ -145,10 +145,10 @@ __device__ inline void mix(const Sums<kStrips, kDepth>& weights, const Shared<Bf
     LORIKEET_UNROLL
     for (int m = 0; m < kStrips; ++m) {
       const auto& w = weights.v[m];
-      a[m][0] = rounded_pair(w[k][0], w[k][1]);
-      a[m][1] = rounded_pair(w[k][2], w[k][3]);
-      a[m][2] = rounded_pair(w[k + 1][0], w[k + 1][1]);
-      a[m][3] = rounded_pair(w[k + 1][2], w[k + 1][3]);
+      a[m][0] = pair_of<T>(w[k][0], w[k][1]);
+      a[m][1] = pair_of<T>(w[k][2], w[k][3]);
+      a[m][2] = pair_of<T>(w[k + 1][0], w[k + 1][1]);
+      a[m][3] = pair_of<T>(w[k + 1][2], w[k + 1][3]);
     }
     LORIKEET_UNROLL
     for (int n = 0; n < kColumns; n += 2) {
@@ -156,8 +156,8 @@ __device__ inline void mix(const Sums<kStrips, kDepth>& weights, const Shared<Bf
       load_matrices_turned(b, tile, k * 8 * kTileStride<kHeadDim> + lane + n * 8);
       LORIKEET_UNROLL
       for (int m = 0; m < kStrips; ++m) {
-        mma_bf16(out.v[m][n], a[m], b[0], b[1]);
-        mma_bf16(out.v[m][n + 1], a[m], b[2], b[3]);
+        mma<T>(out.v[m][n], a[m], b[0], b[1]);
+        mma<T>(out.v[m][n + 1], a[m], b[2], b[3]);
       }
     }
   }

@@ -8,7 +8,7 @@ namespace {
 
 void decode(const DeviceWeight& w, DecodeRange range, DType type, void* out, int64_t out_stride) {
   if (range.rows == 0 || range.width == 0) return;
-  if (type != DType::bf16 && type != DType::f32) throw UnsupportedError("decode: weights as " + std::string(dtype_name(type)) + " on cuda");
+  if (!is_half_row(type) && type != DType::f32) throw UnsupportedError("decode: weights as " + std::string(dtype_name(type)) + " on cuda");
   const auto size = static_cast<int64_t>(dtype_bytes(type));
   const bool one_row = range.rows == 1 && !range.ids;
   const bool whole = range.first % kUnit == 0 && (one_row || range.columns % kUnit == 0);

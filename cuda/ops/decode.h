@@ -1,5 +1,5 @@
 /// Stored weights to plain numbers on the device: what decode_rows() of the weight on the host gives, in f32 the same bits
-/// and in bf16 those rounded to nearest even.
+/// and in bf16 and f16 those rounded to nearest even.
 #pragma once
 #include "cuda/runtime/device_weight.h"
 
@@ -7,7 +7,7 @@ namespace lorikeet::cuda {
 
 /// Whether blocks of this ggml type can be decoded.
 bool can_decode(int ggml_type);
-/// Rows [row, row + count) to `out` (`type` bf16 or f32), `out_stride` numbers between rows. Fastest without gaps.
+/// Rows [row, row + count) to `out` (`type` bf16, f16 or f32), `out_stride` numbers between rows. Fastest without gaps.
 void decode_weight(const DeviceWeight& w, int64_t row, int64_t count, DType type, void* out, int64_t out_stride);
 /// Rows ids[0..count), which lie on the device: each in [0, rows of w); what stands for -1 is of no use.
 void decode_gathered(const DeviceWeight& w, const int32_t* ids, int64_t count, DType type, void* out, int64_t out_stride);

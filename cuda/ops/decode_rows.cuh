@@ -15,6 +15,7 @@
 #pragma once
 #include "cuda/device/kernel.cuh"
 #include "cuda/ops/decode.h"
+#include "cuda/ops/half_rows.h"
 
 /// In front of a loop over registers: arrays that are indexed by its variable stay in registers.
 #if !defined(LORIKEET_UNROLL)
@@ -36,8 +37,9 @@ __device__ inline void store_unit(float* out, const float* w) {
   __stwb(reinterpret_cast<float4*>(out), make_float4(w[0], w[1], w[2], w[3]));
   __stwb(reinterpret_cast<float4*>(out) + 1, make_float4(w[4], w[5], w[6], w[7]));
 }
-__device__ inline void store_unit(Bf16* out, const float* w) {
-  __stwb(reinterpret_cast<uint4*>(out), make_uint4(bf16_pair(w[0], w[1]), bf16_pair(w[2], w[3]), bf16_pair(w[4], w[5]), bf16_pair(w[6], w[7])));
+template <class T>
+__device__ inline void store_unit(T* out, const float* w) {
+  __stwb(reinterpret_cast<uint4*>(out), make_uint4(pair_of<T>(w[0], w[1]), pair_of<T>(w[2], w[3]), pair_of<T>(w[4], w[5]), pair_of<T>(w[6], w[7])));
 }
 /// Where rows are not whole units, or not aligned: `at` is the place of the first number in the row, maybe before it.
 template <class Out>
@@ -80,8 +82,12 @@ void launch_decode(const Source& source, const DecodeRange& range, DType type, v
   const int64_t units = (range.width + 2 * kUnit - 2) / kUnit;
   const Grid grid{blocks_for(units, kDecodeThreads * kDecodeUnits, kDecodeBlocks), std::min(range.rows, kDecodeRows)};
   const size_t shared = Source::shared().bytes;
-  if (type == DType::bf16) launch("decode", &decode_rows_kernel<Source, Bf16>, grid, kDecodeThreads, shared, source, range, static_cast<Bf16*>(out), out_stride);
-  else launch("decode", &decode_rows_kernel<Source, float>, grid, kDecodeThreads, shared, source, range, static_cast<float*>(out), out_stride);
+  const auto to = [&](auto number) {
+    using Out = decltype(number);
+    launch("decode", &decode_rows_kernel<Source, Out>, grid, kDecodeThreads, shared, source, range, static_cast<Out*>(out), out_stride);
+  };
+  if (is_half_row(type)) by_half_row(type, to);
+  else to(0.0f);
 }
 
 }  // namespace lorikeet::cuda

@@ -3,7 +3,7 @@
 //
 // The kernel: one block of 256 threads a row; a thread takes every 256th pack of eight logits. Pass 1 keeps a running
 // maximum and sum of exponentials (Milakov & Gimelshein 2018, arXiv:1805.02867), pass 2 writes exp(logit - maximum), with a
-// zero at the target: as f32 where the logits stood, or rounded to bf16 in the first half of the row, where all threads have
+// zero at the target: as f32 where the logits stood, or rounded to 16 bits in the first half of the row, where all threads have
 // read what stood there (a barrier each step). Rows of logits are filled up to eight: 16-byte loads. Sums over the
 // vocabulary are f64, in a fixed order: deterministic.
 // dx = scale / sum (sum of weights * rows of the head - sum of the weights * head[target]): the target's own term is added
@@ -14,6 +14,7 @@
 #include "core/base/error.h"
 #include "cuda/device/pack.cuh"
 #include "cuda/device/reduce.cuh"
+#include "cuda/ops/half_rows.h"
 #include "cuda/ops/linear_parts.h"
 #include "cuda/ops/twins.h"
 
@@ -177,15 +178,15 @@ struct Chunks {
       Tensor z = logits.slice(0, rows).columns(row, row + panel.dim(0));
       product(x, Lies::as_stored, panel, Lies::turned, z);
     });
-    const auto kernel = x.dtype() == DType::bf16 ? &loss_kernel<Bf16> : &loss_kernel<float>;
+    const auto kernel = is_half_row(x.dtype()) ? by_half_row(x.dtype(), [](auto row) { return &loss_kernel<decltype(row)>; }) : &loss_kernel<float>;
     auto* to = a.dx ? static_cast<RowFactors*>(factors.raw()) : nullptr;
     launch("linear_cross_entropy", kernel, {blocks_for(rows, 1, kLargestGrid)}, kThreads, loss_shared().bytes, logits.data<float>(), stride, rows, vocabulary,
            a.targets.data<int32_t>() + first, losses.data<double>() + first, a.losses ? a.losses->data<float>() + first : nullptr, to, a.gradient_scale);
   }
 
   void make_dx(int64_t first, int64_t rows) {
-    const bool half = a.x.dtype() == DType::bf16;
-    const Tensor weights = half ? Tensor::borrow(logits.raw(), {rows, 2 * stride}, DType::bf16, nullptr, DeviceType::cuda) : logits.slice(0, rows);
+    const bool half = is_half_row(a.x.dtype());
+    const Tensor weights = half ? Tensor::borrow(logits.raw(), {rows, 2 * stride}, a.x.dtype(), nullptr, DeviceType::cuda) : logits.slice(0, rows);
     Tensor dx = a.dx->slice(first, first + rows);
     head.each([&](int64_t row, const Tensor& panel) { product(weights.columns(row, row + panel.dim(0)), Lies::as_stored, panel, Lies::as_stored, dx, 1, row > 0); });
     const int64_t width = dx.dim(1);
@@ -205,7 +206,7 @@ struct Chunks {
 }  // namespace
 
 void linear_cross_entropy(Context& cx, const LinearCrossEntropyArgs& a) {
-  if (a.x.dtype() == DType::f64) throw UnsupportedError("linear_cross_entropy: rows of f64 on cuda; wanted f32 or bf16");
+  if (a.x.dtype() == DType::f64) throw UnsupportedError("linear_cross_entropy: rows of f64 on cuda; wanted f32, bf16 or f16");
   const DeviceWeight& w = device_weight("linear_cross_entropy", a.head);
   if (a.loss_sum) *a.loss_sum = 0;
   if (a.x.dim(0) == 0) return;

@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 #include "cuda/device/pack.cuh"
 #include "cuda/device/random.cuh"
+#include "cuda/ops/half_rows.h"
 #include "cuda/runtime/matmul.h"
 
 namespace lorikeet::cuda {
@@ -85,7 +86,7 @@ __global__ void drop_kernel(Rows<const X> x, Rows<Y> y, int64_t rows, int64_t wi
 
 template <class X, class Y>
 void convert(const Tensor& x, Tensor& y) {
-  constexpr int kCount = 4;  // of f32, beside which bf16 takes 8 bytes
+  constexpr int kCount = 4;  // of f32, beside which 16-bit numbers take 8 bytes
   const RowPlan plan(x.rows(), x.width(), kCount, {place(x), place(y)});
   launch("convert_rows", plan.packed ? &convert_kernel<X, Y, kCount> : &convert_kernel<X, Y, 1>, plan.grid, plan.threads, 0, rows_of<X>(x), rows_of<Y>(y), plan.rows, plan.width);
 }
@@ -128,8 +129,15 @@ void product(const Tensor& a, Lies a_lies, const Tensor& b, Lies b_lies, Tensor&
 void convert_rows(const Tensor& x, Tensor& y) {
   if (x.size() == 0) return;
   const bool from_f32 = x.dtype() == DType::f32, to_f32 = y.dtype() == DType::f32;
-  if (from_f32) return to_f32 ? convert<float, float>(x, y) : convert<float, Bf16>(x, y);
-  to_f32 ? convert<Bf16, float>(x, y) : convert<Bf16, Bf16>(x, y);
+  if (!from_f32 && !to_f32 && x.dtype() != y.dtype())
+    throw UnsupportedError("convert_rows: " + std::string(dtype_name(x.dtype())) + " to " + std::string(dtype_name(y.dtype())) + " on cuda");
+  if (from_f32 && to_f32) return convert<float, float>(x, y);
+  by_half_row(from_f32 ? y.dtype() : x.dtype(), [&](auto row) {
+    using T = decltype(row);
+    if (from_f32) convert<float, T>(x, y);
+    else if (to_f32) convert<T, float>(x, y);
+    else convert<T, T>(x, y);
+  });
 }
 
 Tensor as_type(const Tensor& x, DType type) {
@@ -142,17 +150,17 @@ Tensor as_type(const Tensor& x, DType type) {
 void start_rows(const Tensor* residual, const Tensor* bias, Tensor& y) {
   if (y.size() == 0) return;
   if (y.dtype() == DType::f32) start<float>(residual, bias, y);
-  else start<Bf16>(residual, bias, y);
+  else by_half_row(y.dtype(), [&](auto row) { start<decltype(row)>(residual, bias, y); });
 }
 
 void drop_rows(const Tensor& x, Tensor& y, int64_t first, double p, uint64_t seed) {
   if (x.dtype() == DType::f32) drop<float, float, false>(x, y, first, p, seed);
-  else drop<Bf16, Bf16, false>(x, y, first, p, seed);
+  else by_half_row(x.dtype(), [&](auto row) { drop<decltype(row), decltype(row), false>(x, y, first, p, seed); });
 }
 
 void add_dropped_rows(const Tensor& x, Tensor& y, int64_t first, double p, uint64_t seed) {
   if (x.dtype() == DType::f32) drop<float, float, true>(x, y, first, p, seed);
-  else drop<Bf16, float, true>(x, y, first, p, seed);
+  else by_half_row(x.dtype(), [&](auto row) { drop<decltype(row), float, true>(x, y, first, p, seed); });
 }
 
 int64_t work_bytes() { return chosen_work_bytes; }

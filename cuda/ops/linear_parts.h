@@ -1,5 +1,5 @@
 /// What the linear layers and the head share: products of tensors, weights decoded panel by panel, and passes over rows.
-/// Rows are f32 or bf16, with gaps between them where a tensor has some. All lies on the device.
+/// Rows are f32, bf16 or f16, with gaps between them where a tensor has some. All lies on the device.
 #pragma once
 #include <algorithm>
 

@@ -9,6 +9,7 @@
 // Rows and their strides are 64-bit; a row may have up to 2^31 - 1 elements.
 #include "core/base/error.h"
 #include "cuda/device/reduce.cuh"
+#include "cuda/ops/half_rows.h"
 #include "cuda/ops/twins.h"
 
 namespace lorikeet::cuda {
@@ -79,7 +80,7 @@ void run(const RmsNormBackwardArgs& a) {
 void rms_norm(Context&, const RmsNormArgs& a) {
   if (a.x.size() == 0) return;
   if (a.x.dtype() == DType::f64) run<double, double>(a);
-  else if (a.y.dtype() == DType::bf16) run<float, Bf16>(a);
+  else if (is_half_row(a.y.dtype())) by_half_row(a.y.dtype(), [&](auto row) { run<float, decltype(row)>(a); });
   else run<float, float>(a);
 }
 

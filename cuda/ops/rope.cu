@@ -7,6 +7,7 @@
 // step is rounded by itself, in the order of the CPU's kernels; deterministic.
 #include "core/base/error.h"
 #include "cuda/device/pack.cuh"
+#include "cuda/ops/half_rows.h"
 #include "cuda/ops/twins.h"
 
 namespace lorikeet::cuda {
@@ -75,7 +76,7 @@ void run(const RopeArgs& a, Tensor& y) {
 
 void rope(Context&, const RopeArgs& a) {
   if (a.x.size() == 0) return;
-  if (a.rounded) run<float, Bf16>(a, *a.rounded);
+  if (a.rounded) by_half_row(a.rounded->dtype(), [&](auto row) { run<float, decltype(row)>(a, *a.rounded); });
   else if (a.x.dtype() == DType::f64) run<double, double>(a, a.x);
   else run<float, float>(a, a.x);
 }

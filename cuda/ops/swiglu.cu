@@ -4,10 +4,11 @@
 //
 // A thread takes 16 bytes of each operand at a time (f64: one element; likewise where an address or a stride is no multiple
 // of 16 bytes), reads all of them and then writes: outputs may be any of the inputs. Without gaps all rows are one, else
-// grid.y goes over rows; indices are 64-bit. Numbers are f32 inside, or f64 for f64, and rounded once; beside bf16
+// grid.y goes over rows; indices are 64-bit. Numbers are f32 inside, or f64 for f64, and rounded once; of 16-bit rows
 // exponential and quotient are the fast ones, whose error of a few 2^-24 the rounding hides. Deterministic.
 #include "core/base/error.h"
 #include "cuda/device/pack.cuh"
+#include "cuda/ops/half_rows.h"
 #include "cuda/ops/twins.h"
 
 namespace lorikeet::cuda {
@@ -15,11 +16,12 @@ namespace {
 
 // sigmoid(x) for numbers that are stored as T.
 template <class T>
-__device__ inline Sum<T> sigmoid(Sum<T> x) { return 1 / (1 + exp(-x)); }
+__device__ inline Sum<T> sigmoid(Sum<T> x) {
+  if constexpr (kIsHalfRow<T>) return __fdividef(1.0f, 1.0f + __expf(-x));
+  else return 1 / (1 + exp(-x));
+}
 template <>
 __device__ inline float sigmoid<float>(float x) { return 1.0f / (1.0f + expf(-x)); }
-template <>
-__device__ inline float sigmoid<Bf16>(float x) { return __fdividef(1.0f, 1.0f + __expf(-x)); }
 
 struct Silu {
   template <class S> __device__ static S inner(S x) { return x; }
@@ -117,7 +119,7 @@ template <class Args>
 void by_type(const Args& a) {
   if (a.gate.size() == 0) return;
   if (a.gate.dtype() == DType::f64) run<double>(a);
-  else if (a.gate.dtype() == DType::bf16) run<Bf16>(a);
+  else if (is_half_row(a.gate.dtype())) by_half_row(a.gate.dtype(), [&](auto row) { run<decltype(row)>(a); });
   else run<float>(a);
 }
 

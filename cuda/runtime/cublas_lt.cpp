@@ -55,7 +55,7 @@ size_t alignment_of(const void* p) {
   return address == 0 ? kMostAlign : std::min(kMostAlign, size_t{1} << std::countr_zero(address));
 }
 
-cudaDataType_t data_type(DType t) { return t == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F; }
+cudaDataType_t data_type(DType t) { return t == DType::bf16 ? CUDA_R_16BF : t == DType::f16 ? CUDA_R_16F : CUDA_R_32F; }
 
 /// All that the choice of an algorithm may depend on.
 using Key = std::array<int64_t, 14>;
@@ -274,9 +274,9 @@ void clear(const MatmulArgs& a) {
 }  // namespace
 
 void matmul(const MatmulArgs& a) {
-  const auto known = [](DType t) { return t == DType::bf16 || t == DType::f32; };
-  if (!known(a.type) || !known(a.c_type) || (a.type == DType::f32 && a.c_type == DType::bf16))
-    throw UnsupportedError(fmt::format("matmul: {} to {} on cuda; wanted bf16 or f32 to f32, or bf16 to bf16", dtype_name(a.type), dtype_name(a.c_type)));
+  const bool known = is_half_row(a.type) || a.type == DType::f32;
+  if (!known || (a.c_type != DType::f32 && a.c_type != a.type))
+    throw UnsupportedError(fmt::format("matmul: {} to {} on cuda; wanted bf16, f16 or f32 to f32, or to the same type", dtype_name(a.type), dtype_name(a.c_type)));
   if (a.m == 0 || a.n == 0) return;
   if (a.k == 0) {
     if (!a.accumulate) clear(a);

@@ -13,7 +13,7 @@
 namespace lorikeet::cuda {
 namespace {
 
-constexpr int kGgmlF32 = 0, kGgmlBf16 = 30;
+constexpr int kGgmlF32 = 0, kGgmlF16 = 1, kGgmlBf16 = 30;
 constexpr int64_t kDecodedBytes = 64 << 20;  // of rows on their way to the host
 
 /// Bytes on the device with room behind them: kernels read whole units.
@@ -71,7 +71,7 @@ void DeviceWeight::decode_rows(int64_t row, int64_t count, float* out, int64_t o
 }
 
 const void* DeviceWeight::plain(DType type) const {
-  const bool same = (type == DType::f32 && ggml_type_ == kGgmlF32) || (type == DType::bf16 && ggml_type_ == kGgmlBf16);
+  const bool same = (type == DType::f32 && ggml_type_ == kGgmlF32) || (type == DType::bf16 && ggml_type_ == kGgmlBf16) || (type == DType::f16 && ggml_type_ == kGgmlF16);
   return same ? stored_.raw() : nullptr;
 }
 

@@ -15,14 +15,14 @@ struct MatmulArgs {
   const void* b;            // [k, n], or [n, k] when turned
   int64_t b_stride;
   bool b_turned;
-  DType type;               // of a and b: bf16 | f32
+  DType type;               // of a and b: bf16 | f16 | f32
   void* c;                  // [m, n]
   int64_t c_stride;
-  DType c_type;             // bf16 | f32
+  DType c_type;             // f32, or the type of 16-bit a and b
   float alpha = 1;
   bool accumulate = false;  // c += alpha a b, else c = alpha a b
 };
-/// Sums in f32 in one order for the same shapes on the same card; bf16 results are rounded once. Empty sums give zeros.
+/// Sums in f32 in one order for the same shapes on the same card; 16-bit results are rounded once. Empty sums give zeros.
 /// Throws CudaError, UnsupportedError (no library, or a type it does not know).
 void matmul(const MatmulArgs& a);
 

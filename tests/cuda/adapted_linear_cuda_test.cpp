@@ -35,6 +35,13 @@ struct Case {
         b(representable({s.out, s.rank}, 5, type, 0.3)), dy(random_tensor({s.tokens, s.out}, 6).to(type).to(o.dy_f32 ? sums : type)), residual(random_tensor({s.tokens, s.out}, 7)),
         gate(random_tensor({s.tokens, s.out}, 8, y_type())), dx(random_tensor({s.tokens, s.in}, 9, o.dx_f32 || o.accumulate ? sums : type)), da(random_tensor({s.rank, s.in}, 10)),
         db(random_tensor({s.out, s.rank}, 11)) {}
+  /// The same numbers in f32.
+  Case widened() const {
+    Case wide = *this;
+    wide.rows = sums;
+    for (Tensor* t : {&wide.x, &wide.dy, &wide.gate, &wide.dx}) *t = t->to(sums);
+    return wide;
+  }
   DType y_type() const { return o.y_f32 || o.residual ? sums : rows; }
 
   Result run(Context& cx) const {
@@ -77,8 +84,8 @@ class AdaptedLinearCudaTest : public QObject {
   }
   static double error(const Tensor& got, const Tensor& wanted) { return got.size() == 0 ? 0 : relative_l2(got.to(DType::f64), wanted.to(DType::f64)); }
   void compare(const Case& c) {
-    const Result wanted = c.run(cpu_), got = c.run(gpu_);
-    const double forward = c.rows == DType::f32 ? 1e-5 : 4e-3, gradient = c.rows == DType::f32 ? 1e-5 : 1e-2;
+    const Result wanted = c.rows == DType::f16 ? c.widened().run(cpu_) : c.run(cpu_), got = c.run(gpu_);
+    const double forward = is_half_row(c.rows) ? half_tolerance(c.rows) : 1e-5, gradient = is_half_row(c.rows) ? half_gradient_tolerance(c.rows) : 1e-5;
     const auto small = [&](const char* name, const Tensor& a, const Tensor& b, double most) {
       if (a.size() < 50) most *= 2;  // roundings of few numbers do not average out
       const double e = error(a, b);
@@ -100,12 +107,12 @@ class AdaptedLinearCudaTest : public QObject {
 
   void equalsTheCpuOp_data() {
     QTest::addColumn<int>("type");
-    for (DType t : {DType::f32, DType::bf16}) QTest::newRow(std::string(dtype_name(t)).c_str()) << static_cast<int>(t);
+    for (DType t : {DType::f32, DType::bf16, DType::f16}) QTest::newRow(std::string(dtype_name(t)).c_str()) << static_cast<int>(t);
   }
   void equalsTheCpuOp() {
     QFETCH(int, type);
     const auto t = static_cast<DType>(type);
-    for (const char* format : {"nf4", "q4_1", "f32", "bf16"})
+    for (const char* format : {"nf4", "q4_1", "f32", "bf16", "f16"})
       for (const Sizes& n : {Sizes{33, 96, 65, 5}, {1, 32, 8, 1}, {33, 130, 65, 16}, {17, 64, 40, 0}, {9, 96, 128, 16}}) {
         if (n.in % 32 != 0 && std::string(format) == "q4_1") continue;
         for (double p : {0.0, 0.3}) compare(Case(n, t, weight(format, n.out, n.in), {.dropout = p}));
@@ -147,14 +154,15 @@ class AdaptedLinearCudaTest : public QObject {
   void theMaskIsTheCpus() {
     const int64_t tokens = 40, in = 70;
     const FrozenWeightPtr w = weight("f32", 3, in), there = weight_on(DeviceType::cuda, w);
-    for (DType type : {DType::f32, DType::bf16})
+    for (DType type : {DType::f32, DType::bf16, DType::f16})
       for (uint64_t seed : {uint64_t{9}, uint64_t{0x123456789abcdef0}}) {
         Tensor ones = Tensor::empty({tokens, in}), a = Tensor::zeros({in, in}), b = Tensor::zeros({3, in});
         ones.fill(1);
         for (int64_t i = 0; i < in; ++i) a.row<float>(i)[i] = 1;
         const Tensor x = ones.to(type), ax = on_gpu(a), bx = on_gpu(b);
-        Tensor h = Tensor::empty({tokens, in}, type), y = Tensor::empty({tokens, 3}, type), hx = gpu_empty({tokens, in}, type), yx = gpu_empty({tokens, 3}, type);
-        adapted_linear(cpu_, {x, *w, nullptr, y, &a, &b, 1, &h, 0.5, seed});
+        const DType host = type == DType::f16 ? DType::f32 : type;
+        Tensor h = Tensor::empty({tokens, in}, host), y = Tensor::empty({tokens, 3}, host), hx = gpu_empty({tokens, in}, type), yx = gpu_empty({tokens, 3}, type);
+        adapted_linear(cpu_, {x.to(host), *w, nullptr, y, &a, &b, 1, &h, 0.5, seed});
         adapted_linear(gpu_, {on_gpu(x), *there, nullptr, yx, &ax, &bx, 1, &hx, 0.5, seed});
         QCOMPARE(max_abs_difference(on_cpu(hx), h), 0.0);
       }
@@ -201,11 +209,13 @@ class AdaptedLinearCudaTest : public QObject {
 
   void givesTheSameBitsEveryTime() {
     const Sizes n{33, 96, 65, 5};
-    const Case c(n, DType::bf16, weight("nf4", n.out, n.in), {.dropout = 0.2});
-    const Result a = c.run(gpu_), b = c.run(gpu_);
-    QCOMPARE(max_abs_difference(a.y, b.y), 0.0);
-    QCOMPARE(max_abs_difference(a.dx, b.dx), 0.0);
-    QCOMPARE(max_abs_difference(a.da, b.da), 0.0);
+    for (const DType type : kHalfRows) {
+      const Case c(n, type, weight("nf4", n.out, n.in), {.dropout = 0.2});
+      const Result a = c.run(gpu_), b = c.run(gpu_);
+      QCOMPARE(max_abs_difference(a.y, b.y), 0.0);
+      QCOMPARE(max_abs_difference(a.dx, b.dx), 0.0);
+      QCOMPARE(max_abs_difference(a.da, b.da), 0.0);
+    }
   }
 
   void nothingToDo() {
@@ -214,6 +224,12 @@ class AdaptedLinearCudaTest : public QObject {
       const Result r = c.run(gpu_);
       if (n.tokens > 0) QCOMPARE(max_abs_difference(r.dx, Tensor::zeros(r.dx.shape())), 0.0);
     }
+  }
+
+  void theCpuRefusesF16() {
+    const Case c({5, 64, 24, 4}, DType::f16, weight("nf4", 24, 64), {});
+    VERIFY_THROWS(c.run(cpu_), UnsupportedError, "adapted_linear: x is f16; rows of f16 are computed on a GPU only");
+    VERIFY_THROWS(cpu_.set_compute(ComputeType::f16), UnsupportedError, "on a GPU only");
   }
 
   void refusesF64() {

@@ -61,7 +61,7 @@ class DecodeCudaTest : public QObject {
     for (const Named& n : all_weights(cpu_, rows, columns)) {
       const FrozenWeightPtr w = weight_on(DeviceType::cuda, n.weight);
       QVERIFY(w->device() == DeviceType::cuda && w->bytes() == n.weight->bytes() && w->format() == n.weight->format());
-      for (DType type : {DType::f32, DType::bf16}) {
+      for (DType type : {DType::f32, DType::bf16, DType::f16}) {
         QVERIFY2(same(on_device(uploaded(w), 0, rows, type, 0), on_host(*n.weight, 0, rows, type)), n.name.c_str());
         for (const auto& [gap, before] : {std::pair{8, 8}, {5, 0}, {8, 3}})
           QVERIFY2(same(on_device(uploaded(w), 0, rows, type, gap, before), on_host(*n.weight, 0, rows, type)), n.name.c_str());
@@ -80,9 +80,11 @@ class DecodeCudaTest : public QObject {
       for (const Named& n : all_weights(cpu_, 9, columns)) {
         const FrozenWeightPtr w = weight_on(DeviceType::cuda, n.weight);
         const Tensor list = on_gpu(Tensor::from(ids, {5}));
-        Tensor y = gpu_empty({5, columns}, DType::bf16);
-        cuda::decode_gathered(uploaded(w), list.data<int32_t>(), 5, DType::bf16, y.raw(), columns);
-        for (int64_t i = 0; i < 5; ++i) QVERIFY2(same(on_cpu(y.slice(i, i + 1)), on_host(*n.weight, ids[static_cast<size_t>(i)], 1, DType::bf16)), n.name.c_str());
+        for (const DType type : kHalfRows) {
+          Tensor y = gpu_empty({5, columns}, type);
+          cuda::decode_gathered(uploaded(w), list.data<int32_t>(), 5, type, y.raw(), columns);
+          for (int64_t i = 0; i < 5; ++i) QVERIFY2(same(on_cpu(y.slice(i, i + 1)), on_host(*n.weight, ids[static_cast<size_t>(i)], 1, type)), n.name.c_str());
+        }
       }
   }
 

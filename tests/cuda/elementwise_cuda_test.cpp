@@ -121,6 +121,18 @@ class ElementwiseCudaTest : public QObject {
       }
   }
 
+  void rowsOfF16MoveAsTheyAre() {
+    const Tensor x = random_tensor({9, 96}, 1, DType::f16), named = indices({8, 1, 3, 5});
+    Tensor some = gpu_empty({4, 96}, DType::f16), all = gpu_empty({9, 96}, DType::f16);
+    gather_rows(gpu_, on_gpu(x), named, some);
+    scatter_rows(gpu_, some, named, all);
+    for (int64_t row = 0; row < 9; ++row) {
+      const bool there = row == 8 || row == 1 || row == 3 || row == 5;
+      const Tensor wanted = x.slice(row, row + 1);
+      QCOMPARE(max_abs_difference(on_cpu(all.slice(row, row + 1)), there ? wanted : Tensor::zeros({1, 96})), 0.0);
+    }
+  }
+
   void gapsBetweenRowsStayAsTheyAre() {
     Tensor wide = gpu_empty({9, 50});
     wide.fill(3);

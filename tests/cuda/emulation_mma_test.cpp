@@ -1,8 +1,10 @@
 // Products of matrices by a warp and asynchronous copies, as the emulation does them, against plain loops; and that it finds
 // planted faults.
+#include "core/ops/attention.h"
 #include "cuda/backend.h"
 #include "cuda/device/async_copy.cuh"
 #include "cuda/device/mma.cuh"
+#include "cuda/emulation/device_space.h"
 #include "tests/support/support.h"
 
 using namespace lorikeet;
@@ -13,7 +15,7 @@ namespace {
 
 /// Each lane's words as the PTX ISA gives them, from plain matrices: A [16, depth], B [depth, 8], C [16, 8].
 /// `fault` swaps two words of A.
-template <int kDepth>
+template <class T, int kDepth>
 __global__ void product_kernel(const uint16_t* a, const uint16_t* b, float* c, bool fault) {
   const int g = static_cast<int>(threadIdx.x) / 4, t = static_cast<int>(threadIdx.x) % 4;
   const auto a_pair = [&](int row, int k) { return static_cast<uint32_t>(a[row * kDepth + k]) | static_cast<uint32_t>(a[row * kDepth + k + 1]) << 16; };
@@ -22,7 +24,7 @@ __global__ void product_kernel(const uint16_t* a, const uint16_t* b, float* c, b
   if constexpr (kDepth == 16) {
     uint32_t part[4] = {a_pair(g, 2 * t), a_pair(g + 8, 2 * t), a_pair(g, 2 * t + 8), a_pair(g + 8, 2 * t + 8)};
     if (fault) std::swap(part[1], part[2]);
-    mma_bf16(sum, part, b_pair(2 * t, g), b_pair(2 * t + 8, g));
+    mma<T>(sum, part, b_pair(2 * t, g), b_pair(2 * t + 8, g));
   } else {
     uint32_t part[2] = {a_pair(g, 2 * t), a_pair(g + 8, 2 * t)};
     if (fault) std::swap(part[0], part[1]);
@@ -91,13 +93,12 @@ std::vector<uint32_t> matrices(const Tensor& tile, bool turned, Fault fault, int
 class EmulationMmaTest : public QObject {
   Q_OBJECT
 
-  double product_error(DType type, bool fault) {
-    const int depth = type == DType::bf16 ? 16 : 8;
+  double product_error(DType type, int depth, bool fault) {
     const Tensor a = random_bits({16, depth}, 1, type), b = random_bits({depth, 8}, 2, type), c = lorikeet::test::random_tensor({16, 8}, 3);
     const Tensor a_there = a.on(DeviceType::cuda), b_there = b.on(DeviceType::cuda);
     Tensor got = gpu({16, 8});
     got.copy_from(c);
-    launch("product", type == DType::bf16 ? &product_kernel<16> : &product_kernel<8>, {1}, 32, 0, a_there.bits16(), b_there.bits16(), got.data<float>(), fault);
+    launch("product", type == DType::bf16 ? &product_kernel<Bf16, 16> : depth == 16 ? &product_kernel<Half, 16> : &product_kernel<Half, 8>, {1}, 32, 0, a_there.bits16(), b_there.bits16(), got.data<float>(), fault);
     Tensor wanted = c.clone();
     const Tensor wide_a = a.to(DType::f32), wide_b = b.to(DType::f32);
     for (int64_t i = 0; i < 16; ++i)
@@ -110,12 +111,39 @@ class EmulationMmaTest : public QObject {
   void initTestCase() { register_cuda_kernels(); }
 
   void productsEqualPlainLoops() {
-    QVERIFY(product_error(DType::bf16, false) < 1e-6);
-    QVERIFY(product_error(DType::f16, false) < 1e-6);
+    QVERIFY(product_error(DType::bf16, 16, false) < 1e-6);
+    QVERIFY(product_error(DType::f16, 8, false) < 1e-6);
+    QVERIFY(product_error(DType::f16, 16, false) < 1e-6);
   }
   void aWordInTheWrongPlaceGivesAWrongProduct() {
-    QVERIFY(product_error(DType::bf16, true) > 1e-2);
-    QVERIFY(product_error(DType::f16, true) > 1e-2);
+    QVERIFY(product_error(DType::bf16, 16, true) > 1e-2);
+    QVERIFY(product_error(DType::f16, 8, true) > 1e-2);
+    QVERIFY(product_error(DType::f16, 16, true) > 1e-2);
+  }
+
+  /// The general kernels do not round weights: their results differ from those of the kernels on tensor cores.
+  void tensorCoresBeforeBf16TakeF16() {
+    const auto attended = [](DType type, int capability, int64_t head_dim) {
+      emulation::set_compute_capability(capability);
+      Context cx(1, DeviceType::cuda);
+      const auto rows = [&](uint64_t seed) { return lorikeet::test::random_tensor({70, head_dim}, seed, type, 2).on(DeviceType::cuda); };
+      const Tensor q = rows(1), k = rows(2), v = rows(3), d_o = rows(4), starts = Tensor::from<int32_t>({0, 70}, {2}).on(DeviceType::cuda);
+      Tensor o = gpu(q.shape(), type), lse = gpu({70, 1}), dq = gpu(q.shape()), dk = gpu(q.shape()), dv = gpu(q.shape());
+      const AttentionShape shape{1, 1, head_dim, 0.1};
+      attention(cx, {q, k, v, starts, o, &lse, shape});
+      attention_backward(cx, {d_o, q, k, v, o, lse, starts, dq, dk, dv, shape});
+      emulation::set_compute_capability(0);
+      return std::vector<Tensor>{o.on(DeviceType::cpu), dq.on(DeviceType::cpu), dk.on(DeviceType::cpu), dv.on(DeviceType::cpu)};
+    };
+    const auto same = [](const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+      int count = 0;
+      for (size_t i = 0; i < a.size(); ++i) count += lorikeet::test::max_abs_difference(a[i], b[i]) == 0.0;
+      return count;
+    };
+    const auto half = attended(DType::f16, 80, 64), general = attended(DType::bf16, 75, 64);
+    QCOMPARE(same(attended(DType::f16, 75, 64), half), 4);
+    QCOMPARE(same(general, attended(DType::bf16, 80, 64)), 0);
+    QCOMPARE(same(attended(DType::bf16, 75, 80), attended(DType::bf16, 80, 80)), 4);  // general both times
   }
 
   void matricesReachTheirLanes_data() {

@@ -11,6 +11,13 @@ struct FullDevice {
   void give_back() const { cuda::emulation::set_device_bytes(0); }
   ~FullDevice() { give_back(); }
 };
+/// A card of the generation before bf16.
+struct OldDevice {
+  OldDevice() { cuda::emulation::set_compute_capability(75); }
+  ~OldDevice() { cuda::emulation::set_compute_capability(0); }
+  OldDevice(const OldDevice&) = delete;
+  OldDevice& operator=(const OldDevice&) = delete;
+};
 inline void lose_device() { cuda::emulation::set_lost(true); }
 inline void find_device_again() { cuda::emulation::set_lost(false); }
 

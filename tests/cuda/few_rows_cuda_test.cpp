@@ -77,6 +77,7 @@ class FewRowsCudaTest : public QObject {
     QVERIFY(offered(w, gpu_empty({8, 40}, DType::bf16)));
     QVERIFY(!offered(w, gpu_empty({9, 40}, DType::bf16)));
     QVERIFY(!offered(w, gpu_empty({8, 40})));
+    QVERIFY(!offered(w, gpu_empty({8, 40}, DType::f16)));
     QVERIFY(!offered(w, gpu_empty({8, 44}, DType::bf16).columns(4, 44)));
     QVERIFY(!offered(w, gpu_empty({8, 44}, DType::bf16).columns(0, 40)));
     QVERIFY(!offered(odd, gpu_empty({8, 36}, DType::bf16)));

@@ -94,7 +94,7 @@ class LinearCrossEntropyCudaTest : public QObject {
         const Case c(cpu_, rows, width, vocabulary, format);
         const Result exact = c.on_host(cpu_, DType::f64);
         QVERIFY(close(c.on_device(gpu_, DType::f32, strided), exact, 1e-6, 1e-5));
-        QVERIFY(close(c.on_device(gpu_, DType::bf16, strided), exact, 4e-3, 1e-2));
+        for (const DType type : kHalfRows) QVERIFY(close(c.on_device(gpu_, type, strided), exact, half_tolerance(type), half_gradient_tolerance(type)));
       }
   }
 
@@ -114,7 +114,8 @@ class LinearCrossEntropyCudaTest : public QObject {
       const Result exact = c.on_host(cpu_, DType::f64);
       QVERIFY(exact.sum < 20);
       QVERIFY(close(c.on_device(gpu_, DType::f32), exact, 1e-5, 2e-5));
-      if (std::string(format) == "bf16") QVERIFY(close(c.on_device(gpu_, DType::bf16), exact, 4e-3, 1e-2));
+      if (std::string(format) == "bf16")
+        for (const DType type : kHalfRows) QVERIFY(close(c.on_device(gpu_, type), exact, half_tolerance(type), half_gradient_tolerance(type)));
     }
   }
 
@@ -127,11 +128,12 @@ class LinearCrossEntropyCudaTest : public QObject {
   /// Chunks of 16 rows, and the head in panels.
   void chunksAndPanels() {
     const Case c(cpu_, 70, 33, 257, "nf4");
-    const Result whole = c.on_device(gpu_, DType::f32), half = c.on_device(gpu_, DType::bf16);
+    const Result whole = c.on_device(gpu_, DType::f32), half = c.on_device(gpu_, DType::bf16), other = c.on_device(gpu_, DType::f16);
     for (int64_t bytes : {int64_t{264 * 4 * 40}, int64_t{33 * 4 * 50}}) {
       cuda::set_work_bytes(bytes);
       QVERIFY(close(c.on_device(gpu_, DType::f32), whole, 1e-7, 1e-5));
       QVERIFY(close(c.on_device(gpu_, DType::bf16), half, 1e-7, 1e-5));
+      QVERIFY(close(c.on_device(gpu_, DType::f16), other, 1e-7, 1e-5));
     }
     QVERIFY(cuda::panel_rows(cuda::device_weight("test", *weight_on(DeviceType::cuda, c.head)), DType::f32) < 257 / 2);
   }
@@ -151,7 +153,7 @@ class LinearCrossEntropyCudaTest : public QObject {
 
   void givesTheSameBitsEveryTime() {
     const Case c(cpu_, 37, 96, 1000, "nf4");
-    for (DType type : {DType::f32, DType::bf16}) {
+    for (DType type : {DType::f32, DType::bf16, DType::f16}) {
       const Result a = c.on_device(gpu_, type), b = c.on_device(gpu_, type);
       QCOMPARE(a.sum, b.sum);
       QCOMPARE(max_abs_difference(a.dx, b.dx), 0.0);

@@ -103,14 +103,15 @@ class RopeCudaTest : public QObject {
       Tensor exact = x.clone();
       rope(cpu_, {exact, at, angles, head_dim, inverse});
       for (Tensor source : {on_gpu(x.clone()), gpu_strided(x, 1, 1)})
-        for (Tensor y : {gpu_empty(x.shape(), DType::bf16), gpu_strided(exact.to(DType::bf16)), gpu_strided(exact.to(DType::bf16), 3, 3)}) {
-          y.fill(std::nan(""));
-          rope(gpu_, {source, at, on_device, head_dim, inverse, &y});
-          QCOMPARE(max_abs_difference(on_cpu(source), x), 0.0);
-          // Half a unit of 8 bits, and what an f32 unit more or less may tip over.
-          const auto got = on_cpu(y).to_vector<double>(), wanted = exact.to_vector<double>();
-          for (size_t i = 0; i < got.size(); ++i) QVERIFY(std::abs(got[i] - wanted[i]) <= std::abs(wanted[i]) * 0x1.01p-8 + 1e-6);
-        }
+        for (const DType type : kHalfRows)
+          for (Tensor y : {gpu_empty(x.shape(), type), gpu_strided(exact.to(type)), gpu_strided(exact.to(type), 3, 3)}) {
+            y.fill(std::nan(""));
+            rope(gpu_, {source, at, on_device, head_dim, inverse, &y});
+            QCOMPARE(max_abs_difference(on_cpu(source), x), 0.0);
+            // Half a unit, and what an f32 unit more or less may tip over.
+            const auto got = on_cpu(y).to_vector<double>(), wanted = exact.to_vector<double>();
+            for (size_t i = 0; i < got.size(); ++i) QVERIFY(std::abs(got[i] - wanted[i]) <= std::abs(wanted[i]) * half_unit(type) + 1e-6);
+          }
     }
   }
 

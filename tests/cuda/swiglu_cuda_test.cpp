@@ -19,7 +19,9 @@ class SwigluCudaTest : public QObject {
     Inputs in{random_tensor({rows, width}, 1, type, 6), random_tensor({rows, width}, 2, type, 2), random_tensor({rows, width}, 3, type)};
     return in;
   }
-  Result on_host(const Inputs& in, GateActivation activation) {
+  Result on_host(Inputs in, GateActivation activation) {
+    if (in.gate.dtype() == DType::f16)
+      for (Tensor* t : {&in.gate, &in.up, &in.dy}) *t = t->to(DType::f32);
     Result r{Tensor::empty(in.gate.shape(), in.gate.dtype()), Tensor::empty(in.gate.shape(), in.gate.dtype()), Tensor::empty(in.gate.shape(), in.gate.dtype())};
     swiglu(cpu_, {in.gate, in.up, r.y, activation});
     swiglu_backward(cpu_, {in.dy, in.gate, in.up, r.d_gate, r.d_up, activation});
@@ -37,12 +39,12 @@ class SwigluCudaTest : public QObject {
     QVERIFY2(relative_l2(got.d_gate, wanted.d_gate) < tolerance, qPrintable(QString::number(relative_l2(got.d_gate, wanted.d_gate))));
     QVERIFY2(relative_l2(got.d_up, wanted.d_up) < tolerance, qPrintable(QString::number(relative_l2(got.d_up, wanted.d_up))));
   }
-  static double tolerance(DType type) { return type == DType::f64 ? 1e-13 : type == DType::bf16 ? 4e-3 : 1e-6; }
+  static double tolerance(DType type) { return type == DType::f64 ? 1e-13 : is_half_row(type) ? half_tolerance(type) : 1e-6; }
 
   static void type_rows() {
     QTest::addColumn<int>("type");
     QTest::addColumn<int>("activation");
-    for (DType type : {DType::f32, DType::f64, DType::bf16})
+    for (DType type : {DType::f32, DType::f64, DType::bf16, DType::f16})
       for (GateActivation a : {GateActivation::silu, GateActivation::gelu_tanh})
         QTest::addRow("%s %s", std::string(dtype_name(type)).c_str(), a == GateActivation::silu ? "silu" : "gelu") << static_cast<int>(type) << static_cast<int>(a);
   }
@@ -109,14 +111,19 @@ class SwigluCudaTest : public QObject {
     }
   }
 
-  // Rounded once: the bf16 result lies within half a unit of what f64 gives for the same inputs.
-  void bf16IsRoundedOnce() {
-    for (GateActivation a : {GateActivation::silu, GateActivation::gelu_tanh}) {
-      const Inputs in = inputs(33, 96, DType::bf16);
+  // Rounded once: the 16-bit result lies within half a unit of what f64 gives for the same inputs.
+  void halvesAreRoundedOnce_data() { type_rows(); }
+  void halvesAreRoundedOnce() {
+    QFETCH(int, type);
+    QFETCH(int, activation);
+    const auto t = static_cast<DType>(type);
+    const auto a = static_cast<GateActivation>(activation);
+    if (is_half_row(t)) {
+      const Inputs in = inputs(33, 96, t);
       const Result got = on_device(in, a), exact = on_host({in.gate.to(DType::f64), in.up.to(DType::f64), in.dy.to(DType::f64)}, a);
       for (const auto& [g, w] : {std::pair(&got.y, &exact.y), {&got.d_gate, &exact.d_gate}, {&got.d_up, &exact.d_up}}) {
         const auto values = g->to_vector<double>(), wanted = w->to_vector<double>();
-        for (size_t i = 0; i < values.size(); ++i) QVERIFY(std::abs(values[i] - wanted[i]) <= std::abs(wanted[i]) * 0x1.01p-8 + 1e-6);
+        for (size_t i = 0; i < values.size(); ++i) QVERIFY(std::abs(values[i] - wanted[i]) <= std::abs(wanted[i]) * half_unit(t) + 1e-6);
       }
     }
   }
@@ -139,6 +146,14 @@ class SwigluCudaTest : public QObject {
       QVERIFY(std::abs(du[i] - 0.5 * x) <= 1e-2 * std::abs(x) + 1e-6);
       QVERIFY(std::abs(dg[i] - (far[i] < 0 ? 0.0 : far[i] > 0 ? 0.75 : 0.375)) < 1e-2);
     }
+  }
+
+  void whatIsTooLargeForF16IsInfinite() {
+    const auto all = [](double v) { return Tensor::from(std::vector<double>(11, v), {1, 11}).to(DType::f16); };
+    const Result got = on_device({all(3e4), all(3), all(-2.5)}, GateActivation::silu);
+    for (const double v : got.y.to_vector<double>()) QCOMPARE(v, HUGE_VAL);
+    for (const double v : got.d_up.to_vector<double>()) QCOMPARE(v, -HUGE_VAL);
+    for (const double v : got.d_gate.to_vector<double>()) QCOMPARE(v, -7.5);
   }
 
   void anEmptyTensorIsNoWork() {

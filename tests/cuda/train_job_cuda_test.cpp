@@ -95,6 +95,30 @@ class TrainJobCudaTest : public QObject {
     }
   }
 
+  void aCardWithoutFastBf16ComputesInF16() {
+    RunConfig c = config_;
+    c.device.compute = "auto";
+    {
+      const OldDevice old;
+      const Json trial = run_selftest(1)["levels"].back();
+      QVERIFY2(trial["passed"].get<bool>() && trial["f16"]["max_error"].get<double>() < 1e-3 && !trial.contains("bf16"), dump_json(trial).c_str());
+      const auto train = make_train_job(c, {}, path("old"));
+      QCOMPARE(train_until(*train, 3), JobOutcome::cancelled);
+      QCOMPARE(run_information(path("old"))["config"]["device"]["compute"].get<std::string>(), std::string("f16"));
+      fs::copy(path("old"), path("old_on_cpu"), fs::copy_options::recursive);
+      QCOMPARE(make_resume_job(path("old"), 0)->run({}, {}), JobOutcome::finished);
+    }
+    QVERIFY(worst_loss_difference("old", "gpu") < 2e-3);
+    QCOMPARE(make_train_job(c, {}, path("new"))->run({}, {}), JobOutcome::finished);
+    QCOMPARE(run_information(path("new"))["config"]["device"]["compute"].get<std::string>(), std::string("bf16"));
+    // The CPU goes on in a type of its own, and takes no new run in this one.
+    QCOMPARE(make_resume_job(path("old_on_cpu"), 0, "cpu")->run({}, {}), JobOutcome::finished);
+    QVERIFY(run_information(path("old_on_cpu"))["config"]["device"]["compute"].get<std::string>() != "f16");
+    c.device.kind = "cpu";
+    c.device.compute = "f16";
+    VERIFY_THROWS(make_train_job(c, {}, path("refused"))->run({}, {}), ConfigError, "f16 is computed in on a GPU only");
+  }
+
   void tooLittleMemoryIsSaidAndNothingIsLost() {
     RunConfig c = config_;
     c.device.memory_limit = 4096;  // below the weights

@@ -97,33 +97,37 @@ class TrainerCudaTest : public QObject {
 
   void twentyStepsAgreeWithTheCpu_data() {
     QTest::addColumn<QString>("format");
-    QTest::addColumn<bool>("rounded");
+    QTest::addColumn<QString>("compute");
     QTest::addColumn<int>("head_dim");
     QTest::addColumn<QString>("optimizer");
     QTest::addColumn<double>("dropout");
     QTest::addColumn<double>("bound");
-    QTest::newRow("nf4 f32") << "nf4" << false << 8 << "adamw" << 0.0 << 1e-4;
-    QTest::newRow("int3 f32 with dropout") << "int3" << false << 8 << "adamw" << 0.1 << 1e-4;
-    QTest::newRow("nf4 bf16") << "nf4" << true << 8 << "adamw" << 0.0 << 1e-2;
-    QTest::newRow("nf4 bf16 by fragments") << "nf4" << true << 64 << "adamw" << 0.0 << 1e-2;
-    QTest::newRow("nf4 f32 8-bit moments") << "nf4" << false << 64 << "adamw8bit" << 0.0 << 1e-3;
-    QTest::newRow("nf4 f32 paged") << "nf4" << false << 8 << "paged_adamw" << 0.0 << 1e-4;
+    QTest::newRow("nf4 f32") << "nf4" << "f32" << 8 << "adamw" << 0.0 << 1e-4;
+    QTest::newRow("int3 f32 with dropout") << "int3" << "f32" << 8 << "adamw" << 0.1 << 1e-4;
+    QTest::newRow("nf4 bf16") << "nf4" << "bf16" << 8 << "adamw" << 0.0 << 1e-2;
+    QTest::newRow("nf4 bf16 by fragments") << "nf4" << "bf16" << 64 << "adamw" << 0.0 << 1e-2;
+    QTest::newRow("nf4 f16 beside f32") << "nf4" << "f16" << 8 << "adamw" << 0.0 << 2e-3;
+    QTest::newRow("nf4 f16 by fragments beside f32") << "nf4" << "f16" << 64 << "adamw" << 0.0 << 2e-3;
+    QTest::newRow("nf4 f32 8-bit moments") << "nf4" << "f32" << 64 << "adamw8bit" << 0.0 << 1e-3;
+    QTest::newRow("nf4 f32 paged") << "nf4" << "f32" << 8 << "paged_adamw" << 0.0 << 1e-4;
   }
   void twentyStepsAgreeWithTheCpu() {
     QFETCH(QString, format);
-    QFETCH(bool, rounded);
+    QFETCH(QString, compute);
     QFETCH(int, head_dim);
     QFETCH(QString, optimizer);
     QFETCH(double, dropout);
     QFETCH(double, bound);
     const auto run = [&](DeviceType device) {
-      Run r(device, config_of(head_dim), format.toStdString(), rounded ? ComputeType::bf16 : ComputeType::f32, CheckpointPolicy::mlp, optimizer.toLatin1().constData(), dropout);
+      const ComputeType own = compute_type_from_name(compute.toStdString()).value();
+      const ComputeType type = own == ComputeType::f16 && device == DeviceType::cpu ? ComputeType::f32 : own;
+      Run r(device, config_of(head_dim), format.toStdString(), type, CheckpointPolicy::mlp, optimizer.toLatin1().constData(), dropout);
       return r.losses(20);
     };
     const std::vector<double> wanted = run(DeviceType::cpu), got = run(DeviceType::cuda);
     const double worst = largest_difference(got, wanted);
     qInfo("losses %g .. %g, largest difference %g", wanted.front(), wanted.back(), worst);
-    if (rounded) {  // two ways of rounding: as near to none as the CPU's
+    if (compute == "bf16") {  // two ways of rounding: as near to none as the CPU's
       Run exact(DeviceType::cpu, config_of(head_dim), format.toStdString(), ComputeType::f32, CheckpointPolicy::mlp, optimizer.toLatin1().constData(), dropout);
       const std::vector<double> unrounded = exact.losses(20);
       const double here = largest_difference(wanted, unrounded), there = largest_difference(got, unrounded);

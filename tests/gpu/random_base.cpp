@@ -99,7 +99,7 @@ Tensor random_values(Shape shape, DType type, double spread) {
   Bits bits{static_cast<uint64_t>(t.size())};
   for (int64_t i = 0; i < t.size(); ++i) {
     const auto value = static_cast<float>(bits.uniform() * spread * std::sqrt(3.0));
-    if (type == DType::bf16) t.bits16()[i] = bf16_from_f32(value);
+    if (is_half_row(type)) t.bits16()[i] = type == DType::f16 ? f16_from_f32(value) : bf16_from_f32(value);
     else t.data<float>()[i] = value;
   }
   return t;

@@ -40,7 +40,10 @@ Json measured(const Arguments& a) {
   const int64_t rows = a.number("--rows", 1), length = a.number("--length", 512), steps = std::max<int64_t>(2, a.number("--steps", 5)), micro = a.number("--accumulation", 1);
   const DeviceType device = a.flag("--cpu") ? DeviceType::cpu : DeviceType::cuda;
   Context cx(0, device);
-  cx.set_compute(a.text("--compute", "bf16") == "f32" ? ComputeType::f32 : ComputeType::bf16);
+  const std::string compute = a.text("--compute", "bf16");
+  const auto type = compute_type_from_name(compute);
+  if (!type) throw ConfigError("--compute", "--compute " + printable(compute) + ": known are f32, bf16, f16");
+  cx.set_compute(*type);
   const double began = monotonic_seconds();
   const auto source = random_source(config);
   WeightsOn on_device(*source, device, host_table_from(config));

@@ -53,7 +53,7 @@ std::string ScratchFolder::write(const std::string& name, const std::string& con
 }
 
 Tensor random_tensor(Shape shape, uint64_t seed, DType dtype, double scale) {
-  if (dtype == DType::bf16) return random_tensor(std::move(shape), seed, DType::f32, scale).to(dtype);
+  if (is_half_row(dtype)) return random_tensor(std::move(shape), seed, DType::f32, scale).to(dtype);
   Tensor t = Tensor::empty(std::move(shape), dtype);
   RandomStream random(seed, 1);
   for (int64_t i = 0; i < t.size(); ++i) {
@@ -66,7 +66,10 @@ Tensor random_tensor(Shape shape, uint64_t seed, DType dtype, double scale) {
 
 namespace {
 double element(const Tensor& t, int64_t row, int64_t column) {
-  if (t.dtype() == DType::bf16) return static_cast<double>(f32_from_bf16(t.bits16()[row * t.row_stride() + column]));
+  if (is_half_row(t.dtype())) {
+    const uint16_t bits = t.bits16()[row * t.row_stride() + column];
+    return static_cast<double>(t.dtype() == DType::f16 ? f32_from_f16(bits) : f32_from_bf16(bits));
+  }
   return t.dtype() == DType::f64 ? t.row<double>(row)[column] : static_cast<double>(t.row<float>(row)[column]);
 }
 }  // namespace

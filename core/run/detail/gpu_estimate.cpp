@@ -28,7 +28,7 @@ double gpu_flops(const Card& card) { return card.teraflops * 1e12 * kShareOfPeak
 
 PlanBytes estimate_gpu_memory(const MemoryQuestion& q) {
   const ModelConfig& m = q.model.config;
-  const int64_t row = compute_type_of(q.config) == ComputeType::bf16 ? 2 : 4;
+  const auto row = static_cast<int64_t>(dtype_bytes(row_type(compute_type_of(q.config))));
   const std::vector<LinearShape> shapes = linear_shapes(m);
   const std::vector<int64_t> ranks = ranks_of(q, shapes);
   const int64_t tokens = q.batches.most_tokens, targets = q.batches.most_targets;

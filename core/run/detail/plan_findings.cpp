@@ -100,10 +100,16 @@ void add_field_findings(std::vector<Finding>& out, const RunConfig& c) {
     out.push_back(with_fix(finding("error", "device.kind", "No GPU can be used on this machine."), "Use the CPU", "device.kind", "cpu"));
   else if (const std::string problem = device_problem(c.device.kind); !problem.empty())
     out.push_back(with_fix(finding("error", "device.kind", fmt::format("device.kind {}: {}.", c.device.kind, problem)), "Decide automatically", "device.kind", "auto"));
-  if (device_of(c.device.kind) == DeviceType::cpu && c.device.compute == "bf16" && fast_compute(cpu_level()) != ComputeType::bf16)
+  if (c.adapter.dora) out.push_back(with_fix(finding("error", "adapter.dora", "DoRA is not in this version."), "Plain LoRA", "adapter.dora", false));
+}
+
+void add_compute_findings(std::vector<Finding>& out, const RunConfig& c) {
+  if (device_of(c.device.kind) != DeviceType::cpu) return;
+  if (c.device.compute == "bf16" && fast_compute(cpu_level()) != ComputeType::bf16)
     out.push_back(with_fix(finding("warning", "device.compute", "This CPU has no fast unit for bf16: products of bf16 numbers are computed in f32, which saves no time."),
                            "Decide automatically", "device.compute", "auto"));
-  if (c.adapter.dora) out.push_back(with_fix(finding("error", "adapter.dora", "DoRA is not in this version."), "Plain LoRA", "adapter.dora", false));
+  if (c.device.compute == "f16")
+    out.push_back(with_fix(finding("error", "device.compute", "Products of f16 numbers are computed on a GPU only."), "Decide automatically", "device.compute", "auto"));
 }
 
 void add_model_findings(std::vector<Finding>& out, const RunConfig& c, const ModelFacts& m) {

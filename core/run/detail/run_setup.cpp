@@ -60,7 +60,7 @@ void resolve_device(RunConfig& c) {
   require_device(c.device.kind);
   c.device.kind = chosen_device(c.device.kind);
   const CardScope card = use_device(c.device.kind);
-  c.device.compute = compute_type_of(c) == ComputeType::bf16 ? "bf16" : "f32";
+  c.device.compute = compute_type_name(compute_type_of(c));
   resolve_threads(c);
 }
 
@@ -256,11 +256,15 @@ CardScope use_device(const std::string& kind) {
 }
 
 ComputeType compute_type_of(const std::string& compute, const std::string& format, DeviceType device) {
-  if (compute != "auto") return compute == "bf16" ? ComputeType::bf16 : ComputeType::f32;
+  if (compute != "auto") {
+    const ComputeType named = compute_type_from_name(compute).value_or(ComputeType::f32);
+    if (named == ComputeType::f16 && device == DeviceType::cpu) throw ConfigError("device.compute", "device.compute: f16 is computed in on a GPU only; use auto, bf16 or f32");
+    return named;
+  }
   // Who asks for weights in f32 asks for their digits.
   if (format == "f32") return ComputeType::f32;
   if (device == DeviceType::cpu) return fast_compute(cpu_level());
-  return !has_device(device) || device_memory(device).fast_bf16() ? ComputeType::bf16 : ComputeType::f32;
+  return !has_device(device) || device_memory(device).fast_bf16() ? ComputeType::bf16 : ComputeType::f16;
 }
 
 ComputeType compute_type_of(const RunConfig& c) { return compute_type_of(c.device.compute, c.quantization.format, device_of(c.device.kind)); }

@@ -44,8 +44,8 @@ std::string device_problem(const std::string& kind);
 void require_device(const std::string& kind);
 /// From now on this thread computes on the device's card, if there is one.
 CardScope use_device(const std::string& kind);
-/// What a value of device.compute means for weights of this format: `auto` is bf16 where the device is fast at it (a GPU; a
-/// CPU by cpu_level.h), f32 elsewhere and for format f32.
+/// What a value of device.compute means for weights of this format: `auto` is bf16 where the device is fast at it (a GPU from
+/// sm_80 on; a CPU by cpu_level.h), f16 on other GPUs, f32 on other CPUs and for format f32. Throws ConfigError for f16 on the CPU.
 ComputeType compute_type_of(const std::string& compute, const std::string& format, DeviceType device);
 ComputeType compute_type_of(const RunConfig& config);
 /// "SmolLM2-135M-Instruct-appointments-20261123-140211"

@@ -25,7 +25,7 @@ std::string key_of(const RunConfig& c, const ModelFacts& m, const std::string& p
   std::string where = fmt::format("threads={} {}", c.device.threads, cpu_level_name(cpu_level()));
   if (gpu) where = device_problem(c.device.kind).empty() ? device_memory(DeviceType::cuda).name() : c.device.kind;
   return fmt::format("{} {} {} {} {} {}", m.base_name, m.config.parameter_count(), c.quantization.format, policy, where,
-                     unit_of(c).compute == ComputeType::bf16 ? "bf16" : "f32");
+                     compute_type_name(unit_of(c).compute));
 }
 
 Json read_store() {

@@ -140,7 +140,10 @@ void TrainingRun::load(bool fresh, std::stop_token stop, const JobEvents& events
   m.optimizer = optimizers().get(o.name).make(
       m.parameters, {.beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps, .weight_decay = o.weight_decay, .folder = folder_.path()});
   m.trainer = std::make_unique<Trainer>(m.cx, *m.model, m.parameters, *m.optimizer,
-                                        TrainerOptions{.max_grad_norm = o.max_grad_norm, .policy = policy_, .seed = static_cast<uint64_t>(config_.training.seed)});
+                                        TrainerOptions{.max_grad_norm = o.max_grad_norm,
+                                                       .policy = policy_,
+                                                       .seed = static_cast<uint64_t>(config_.training.seed),
+                                                       .scale_loss = compute_type_of(config_) == ComputeType::f16});
   if (config_.device.numa_groups > 1 && m.cx.device() == DeviceType::cpu)
     m.trainer->use_groups(make_thread_groups(static_cast<int>(config_.device.numa_groups), m.cx, config_.device.pin_threads, topology));
 }

@@ -112,6 +112,11 @@ class ActivationBytesTest : public QObject {
     const int64_t per_token = c.layers * block - (width + 1) + (width + 1);
     const ActivationBytes got = activation_bytes(c, std::vector<int64_t>(28, 8), CheckpointPolicy::none, ComputeType::f32, {10, 10, 5});
     QCOMPARE(got.saved, static_cast<uint64_t>(per_token * 10 * 4));
+    for (const int64_t longest : {0, 10}) {
+      const auto in = [&](ComputeType compute) { return activation_bytes(c, std::vector<int64_t>(28, 8), CheckpointPolicy::mlp, compute, {10, longest, 5}); };
+      QVERIFY(in(ComputeType::f16).saved == in(ComputeType::bf16).saved && in(ComputeType::f16).peak == in(ComputeType::bf16).peak);
+      QVERIFY(in(ComputeType::f16).peak < in(ComputeType::f32).peak);
+    }
     VERIFY_THROWS(activation_bytes(c, {8}, CheckpointPolicy::none, ComputeType::f32, {10, 10, 5}), ShapeError, "28 linear layers");
   }
 };

@@ -295,7 +295,7 @@ class AdaptedLinearTest : public QObject {
     Case c({3, 4, 5, 2}, DType::f32);
     Tensor wrong = random_tensor({3, 6}, 1), wide = random_tensor({3, 4}, 1, DType::f64), half = wrong.to(DType::f16), square = random_tensor({2, 2}, 1), short_bias = random_tensor({4}, 1);
     VERIFY_THROWS(adapted_linear(cx, {wrong, c.w, nullptr, c.y, nullptr, nullptr, 1, nullptr, 0, 0}), ShapeError, "x [3, 6]");
-    VERIFY_THROWS(adapted_linear(cx, {half, c.w, nullptr, c.y, nullptr, nullptr, 1, nullptr, 0, 0}), DTypeError, "f16");
+    VERIFY_THROWS(adapted_linear(cx, {half, c.w, nullptr, c.y, nullptr, nullptr, 1, nullptr, 0, 0}), UnsupportedError, "x is f16; rows of f16 are computed on a GPU only");
     VERIFY_THROWS(adapted_linear(cx, {wide, c.w, nullptr, c.y, nullptr, nullptr, 1, nullptr, 0, 0}), DTypeError, "y");
     VERIFY_THROWS(adapted_linear(cx, {c.x, c.w, nullptr, wrong, nullptr, nullptr, 1, nullptr, 0, 0}), ShapeError, "y");
     VERIFY_THROWS(adapted_linear(cx, {c.x, c.w, &short_bias, c.y, nullptr, nullptr, 1, nullptr, 0, 0}), ShapeError, "bias");

@@ -71,6 +71,27 @@ class CardsTest : public QObject {
     QCOMPARE(weights(true, large), weights(true, 0) + large);
   }
 
+  void cardsBeforeBf16ComputeInF16() {
+    Planner planner;
+    RunConfig c = config_;
+    planner.prepare(c);
+    const auto activations = [&](const char* card, const char* compute) {
+      c.device.compute = compute;
+      const Plan p = planner.plan(c, &card_named(card));
+      for (const Finding& f : p.findings) QTest::qVerify(f.key != "device.compute", f.text.c_str(), "", __FILE__, __LINE__);
+      return p.bytes.activations;
+    };
+    QCOMPARE(activations("T4", "auto"), activations("T4", "f16"));
+    QCOMPARE(activations("T4", "auto"), activations("RTX 3060", "auto"));
+    QVERIFY(activations("T4", "auto") < activations("T4", "f32"));
+    c.device.kind = "cpu";
+    c.device.compute = "f16";
+    const Plan here = planner.plan(c);
+    const auto found = std::find_if(here.findings.begin(), here.findings.end(), [](const Finding& f) { return f.key == "device.compute"; });
+    QVERIFY(found != here.findings.end() && found->severity == "error" && found->fix_value == Json("auto"));
+    QCOMPARE(std::count_if(here.findings.begin(), here.findings.end(), [](const Finding& f) { return f.key == "device.compute"; }), 1);
+  }
+
   void theSmallestChangeIsTheFirstThatSuffices() {
     using detail::Remedy;
     const std::vector<Remedy> all = {{"training.checkpointing", "mlp", 900}, {"training.checkpointing", "full", 800}, {"optimizer.name", "paged_adamw", 700}, {"training.batch_size", "2", 500},

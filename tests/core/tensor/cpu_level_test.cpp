@@ -28,6 +28,10 @@ class CpuLevelTest : public QObject {
     QCOMPARE(p.available.size() + p.refused.size(), size_t{4});
     QVERIFY(!p.why.empty() && !p.model_name.empty());
   }
+  void computeTypesHaveNames() {
+    for (ComputeType c : {ComputeType::f32, ComputeType::bf16, ComputeType::f16}) QVERIFY(compute_type_from_name(compute_type_name(c)) == c);
+    QVERIFY(compute_type_name(ComputeType::f16) == "f16" && !compute_type_from_name("auto"));
+  }
   void everyAvailableLevelCanBeForced() {
     for (CpuLevel l : cpu_probe().available) {
       force_cpu_level(l);
