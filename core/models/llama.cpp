@@ -60,8 +60,9 @@ class Llama final : public Model {
 
   Var forward(Tape& tape, const TokenBatch& batch, const ForwardOptions& options) override {
     check_batch(batch, config_.vocab_size);
-    const BatchThere sent = options.there ? *options.there : BatchThere{index_tensor(batch.ids), index_tensor(batch.positions), index_tensor(batch.document_starts)};
+    const BatchThere sent = options.there ? *options.there : BatchThere{index_tensor(batch.ids), index_tensor(batch.positions), index_tensor(batch.document_starts), {}};
     BlockInputs in = block_inputs(batch.positions, sent.positions, options.training, options.dropout_seed);
+    in.dropout_there = sent.dropout_seed;
     // Beside an f32 residual stream, all that products read is rounded to the 16-bit type they compute in: it is then
     // kept in half the memory and read as it lies.
     if (norm_.dtype() == DType::f32) in.rows = row_type(tape.context().unit().compute);
@@ -174,7 +175,7 @@ class Llama final : public Model {
       const LifetimeScope lasting(norm_.device(), Lifetime::lasting);
       cos_sin_ = rope_table(config_, std::max((needed + 255) / 256 * 256, 2 * had), norm_.dtype()).on(norm_.device());
     }
-    return {there, cos_sin_, training, dropout_seed, norm_.dtype(), CheckpointPolicy::none};
+    return {there, cos_sin_, training, dropout_seed, {}, norm_.dtype(), CheckpointPolicy::none};
   }
 
   Tensor steps_in_groups(Context& cx, const std::vector<std::vector<int32_t>>& ids, const std::vector<KvCache*>& caches) {

@@ -19,7 +19,7 @@ Linear make_linear(WeightSource& source, const LinearShape& shape, bool bias) {
 /// x + o(attention(...))
 Var attention_half(Tape& tape, const LlamaBlock& block, const ModelConfig& config, const BlockInputs& in, const Var& x, const AttendFn& attend) {
   const auto apply = [&](LlamaBlock::Place place, const Var& input, bool wide, const Var& residual = nullptr) {
-    return linear(tape, block.linears[place], input, {.training = in.training, .dropout_seed = in.dropout_seed, .wide = wide, .residual = residual});
+    return linear(tape, block.linears[place], input, {.training = in.training, .dropout_seed = in.dropout_seed, .dropout_there = in.dropout_there, .wide = wide, .residual = residual});
   };
   // Where blocks are run again the norm is not kept either: most is alive while attention goes backward.
   Var a = rms_norm(tape, x, block.input_norm, config.norm_eps, {in.rows, in.policy != CheckpointPolicy::none});
@@ -36,7 +36,7 @@ Var attention_half(Tape& tape, const LlamaBlock& block, const ModelConfig& confi
 /// middle + down(activation(gate) * up), for rows of the residual stream from `first` on.
 Var mlp_half(Tape& tape, const LlamaBlock& block, const ModelConfig& config, const BlockInputs& in, const Var& middle, int64_t first) {
   const bool mlp_again = in.policy == CheckpointPolicy::mlp, again = mlp_again || in.policy == CheckpointPolicy::norms_swiglu;
-  const LinearCall call{.training = in.training, .dropout_seed = in.dropout_seed, .remake = mlp_again, .first_row = first};
+  const LinearCall call{.training = in.training, .dropout_seed = in.dropout_seed, .dropout_there = in.dropout_there, .remake = mlp_again, .first_row = first};
   Var m = rms_norm(tape, middle, block.post_attention_norm, config.norm_eps, {in.rows, again});
   Var gate = linear(tape, block.linears[LlamaBlock::gate], m, call);
   Var s = gated_linear(tape, block.linears[LlamaBlock::up], m, gate, config.activation, again, call);

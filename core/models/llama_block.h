@@ -20,6 +20,7 @@ struct BlockInputs {
   Tensor cos_sin;    // [P, D]
   bool training = false;
   uint64_t dropout_seed = 0;
+  Tensor dropout_there = {};  // see LinearCall
   DType rows = DType::f32;  // of what the linear layers read and write; the residual stream keeps its own type
   CheckpointPolicy policy = CheckpointPolicy::none;  // what backward makes again instead of keeping it
   int64_t mlp_tile = 0;  // rows that go through the MLP at a time; 0: all

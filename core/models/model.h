@@ -55,6 +55,7 @@ CheckpointPolicy checkpoint_policy_from_name(std::string_view name);
 /// The numbers of a batch where its model is, sent there before: recorded work finds each batch at the same place.
 struct BatchThere {
   Tensor ids, positions, document_starts;  // i32
+  Tensor dropout_seed;                     // i32 [2]: its words, the low one first
 };
 /// Throws ShapeError for a batch that does not fit together or names tokens the model does not have.
 void check_batch(const TokenBatch& batch, int64_t vocabulary);

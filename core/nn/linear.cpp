@@ -4,6 +4,7 @@
 #include "core/base/random.h"
 #include "core/nn/layers.h"
 #include "core/ops/adapted_linear.h"
+#include "core/ops/dropout_seed.h"
 
 namespace lorikeet {
 namespace {
@@ -16,6 +17,7 @@ struct Applied {
   double scale, dropout;
   uint64_t seed;
   int64_t first_row;
+  Tensor step;  // see AdaptedLinearArgs::dropout_step; undefined: none
 
   void run(Context& cx, const Tensor& x, Tensor& y, Tensor& h, const LinearEpilogue& then = {}) const {
     adapted_linear(cx, {.x = x,
@@ -29,7 +31,8 @@ struct Applied {
                         .dropout = dropout,
                         .dropout_seed = seed,
                         .then = then,
-                        .dropout_row = first_row});
+                        .dropout_row = first_row,
+                        .dropout_step = step.defined() ? &step : nullptr});
   }
 };
 
@@ -64,24 +67,23 @@ void linear_backward(Tape& tape, const Var& out, const Applied& layer, const Sav
                                            .accumulate_dx = add_into,
                                            .da = adapted ? &tape.grad_sum(layer.a) : nullptr,
                                            .db = adapted ? &tape.grad_sum(layer.b) : nullptr,
-                                           .dropout_row = layer.first_row});
+                                           .dropout_row = layer.first_row,
+                                           .dropout_step = layer.step.defined() ? &layer.step : nullptr});
   if (needs_dx && !add_into) tape.accumulate(s.x, dx);
-}
-
-/// Each layer draws its own mask from the step's seed (odd constant: golden ratio, as in splitmix64).
-uint64_t layer_seed(uint64_t dropout_seed, const std::string& name) {
-  return dropout_seed * 0x9E3779B97F4A7C15ull ^ stream_of(name);
 }
 
 Applied applied(const Linear& layer, const LinearCall& call) {
   const LoraAdapter* adapter = layer.adapter() && layer.adapter()->enabled ? layer.adapter() : nullptr;
-  Applied out{&layer.weight(), layer.bias(), nullptr, nullptr, 1.0, 0.0, 0, call.first_row};
+  Applied out{&layer.weight(), layer.bias(), nullptr, nullptr, 1.0, 0.0, 0, call.first_row, {}};
   if (!adapter) return out;
   out.a = adapter->a;
   out.b = adapter->b;
   out.scale = adapter->scale;
   out.dropout = call.training ? adapter->dropout : 0.0;
-  out.seed = out.dropout > 0 ? layer_seed(call.dropout_seed, layer.name()) : 0;
+  if (out.dropout <= 0) return out;
+  out.step = call.dropout_there;
+  out.seed = stream_of(layer.name());  // each layer draws its own mask
+  if (!out.step.defined()) out.seed = mixed_seed(call.dropout_seed, out.seed);
   return out;
 }
 

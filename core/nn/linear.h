@@ -46,6 +46,7 @@ class Linear {
 struct LinearCall {
   bool training = false;
   uint64_t dropout_seed = 0;
+  Tensor dropout_there = {};  // its words where the device has them: dropout_seed is not read then
   bool wide = false;    // 16-bit rows give sums in f32: for a reader that rounds once itself
   bool remake = false;  // backward makes y again from x
   Var residual = nullptr;  // y = residual + the layer, in the residual's type; not together with remake

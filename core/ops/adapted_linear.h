@@ -31,6 +31,9 @@ struct AdaptedLinearArgs {
   uint64_t dropout_seed;
   LinearEpilogue then = {};
   int64_t dropout_row = 0;  // number of x's first row, where x is a stretch of the rows that the mask is drawn for
+  // On a device: i32 [2], the words of the step's number, low one first; the seed is then mixed_seed() of it and dropout_seed
+  // (core/ops/dropout_seed.h). For recorded work, which finds each step's there.
+  const Tensor* dropout_step = nullptr;
 };
 struct AdaptedLinearBackwardArgs {
   const Tensor& dy;       // [T, out] type of x, or f32
@@ -44,6 +47,7 @@ struct AdaptedLinearBackwardArgs {
   Tensor* da;             // [R, in] added to; null without adapter
   Tensor* db;             // [out, R] added to
   int64_t dropout_row = 0;
+  const Tensor* dropout_step = nullptr;
 };
 void adapted_linear(Context& cx, const AdaptedLinearArgs& a);
 void adapted_linear_backward(Context& cx, const AdaptedLinearBackwardArgs& a);

@@ -16,7 +16,8 @@ KernelSlot<LayerNormBackwardFn>& layer_norm_backward_slot() {
 void layer_norm(Context& cx, const LayerNormArgs& a) {
   ops::check_float("layer_norm", a.x, "x");
   ops::check_same_type("layer_norm", a.x, a.weight, "weight");
-  if (a.x.dtype() != DType::f32 || a.y.dtype() != DType::bf16) ops::check_same_type("layer_norm", a.x, a.y, "y");
+  if (a.x.dtype() == DType::f32 && is_half_row(a.y.dtype())) ops::check_half_row("layer_norm", a.y, "y");
+  else ops::check_same_type("layer_norm", a.x, a.y, "y");
   if (a.x.shape().empty() || a.y.shape() != a.x.shape() || a.weight.shape() != Shape{a.x.width()})
     throw ShapeError("layer_norm: x " + to_string(a.x.shape()) + ", weight " + to_string(a.weight.shape()) + ", y " + to_string(a.y.shape()) +
                      "; wanted x == y and weight == [last of x]");

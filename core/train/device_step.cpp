@@ -34,10 +34,8 @@ int64_t append(std::vector<int32_t>& all, const std::vector<int32_t>& values, in
 
 DeviceStep::DeviceStep(Context& cx, Model& model, const std::vector<NamedParameter>& parameters, CheckpointPolicy policy, bool record)
     : cx_(cx), model_(model), parameters_(parameters), policy_(policy), record_(record && policy != CheckpointPolicy::offload && model.weight_bytes(DeviceType::cpu) == 0) {
-  for (const Linear* l : model.linears()) {
+  for (const Linear* l : model.linears())
     layer_weights_ += static_cast<double>(l->out_features() * l->in_features()) / static_cast<double>(std::max<int64_t>(1, model.config().layers));
-    if (l->adapter() && l->adapter()->dropout > 0) record_ = false;  // its seed is an argument of the kernels
-  }
   int64_t elements = 0;
   for (const NamedParameter& p : parameters_) elements += rounded_up(p.var->value.size(), kGradientAlign);
   gradients_ = cx.empty({elements});
@@ -76,20 +74,19 @@ void DeviceStep::add(const TokenBatch& batch, double loss_scale, uint64_t dropou
   const bool whole = record_ && launch_bound(batch.tokens());
   TokenBatch filled = batch;
   if (whole) filled = filled_up(batch, common_size(batch.tokens(), 32, 16), static_cast<int64_t>(std::bit_ceil(batch.document_starts.size())));
-  Pass pass = sent(std::move(filled), targets, whole ? common_size(targets.count(), 8, 16) : targets.count());
-  pass.loss_scale = loss_scale;
-  pass.dropout_seed = dropout_seed;
+  const Pass pass = sent(std::move(filled), targets, whole ? common_size(targets.count(), 8, 16) : targets.count(), loss_scale, dropout_seed);
   if (!whole) return run(pass);
   const TokenBatch& b = pass.batch;
   run_recorded({b.tokens(), static_cast<int64_t>(b.document_starts.size()), pass.targets.rows.size(), *std::max_element(b.positions.begin(), b.positions.end()) / 256, loss_scale}, pass);
 }
 
-/// All the indices of a pass by one copy, each at a place that depends on the pass's shape alone.
-DeviceStep::Pass DeviceStep::sent(TokenBatch batch, const Targets& targets, int64_t places) {
+/// All the numbers of a pass by one copy, each at a place that depends on the pass's shape alone.
+DeviceStep::Pass DeviceStep::sent(TokenBatch batch, const Targets& targets, int64_t places, double loss_scale, uint64_t dropout_seed) {
   std::vector<int32_t> all;
   const int64_t tokens = batch.tokens(), starts = static_cast<int64_t>(batch.document_starts.size());
   const int64_t at[] = {append(all, batch.ids, tokens, 0), append(all, batch.positions, tokens, 0), append(all, batch.document_starts, starts, 0), append(all, targets.rows, places, -1),
-                        append(all, targets.targets, places, -1)};
+                        append(all, targets.targets, places, -1),
+                        append(all, {static_cast<int32_t>(dropout_seed), static_cast<int32_t>(dropout_seed >> 32)}, 2, 0)};
   const auto size = static_cast<int64_t>(all.size());
   if (!indices_.defined() || indices_.size() < size) {
     recorded_.clear();  // they look for their indices where these lay
@@ -97,13 +94,13 @@ DeviceStep::Pass DeviceStep::sent(TokenBatch batch, const Targets& targets, int6
   }
   indices_.slice(0, size).copy_from(Tensor::borrow(all.data(), {size}, DType::i32, nullptr));
   const auto part = [&](int i, int64_t count) { return indices_.slice(at[i], at[i] + count); };
-  return {std::move(batch), {part(0, tokens), part(1, tokens), part(2, starts)}, {part(3, places), part(4, places)}, 1, 0};
+  return {std::move(batch), {part(0, tokens), part(1, tokens), part(2, starts), part(5, 2)}, {part(3, places), part(4, places)}, loss_scale};
 }
 
 void DeviceStep::run(const Pass& pass) {
   const LifetimeScope scope(cx_.device(), Lifetime::step);
   Tape tape(cx_, true);
-  Var hidden = model_.forward(tape, pass.batch, {.policy = policy_, .training = true, .dropout_seed = pass.dropout_seed, .there = &pass.there});
+  Var hidden = model_.forward(tape, pass.batch, {.policy = policy_, .training = true, .there = &pass.there});
   Tensor value = hidden->value;
   Tape::forget(hidden);
   tape.backward(hidden, head_gradient(cx_, model_.head(), std::move(value), pass.targets, pass.loss_scale, loss_));

@@ -48,10 +48,9 @@ class DeviceStep {
     BatchThere there;
     TargetsThere targets;
     double loss_scale;
-    uint64_t dropout_seed;
   };
   bool launch_bound(int64_t tokens) const;
-  Pass sent(TokenBatch batch, const Targets& targets, int64_t places);
+  Pass sent(TokenBatch batch, const Targets& targets, int64_t places, double loss_scale, uint64_t dropout_seed);
   void run(const Pass& pass);
   void run_recorded(const PassShape& shape, const Pass& pass);
   void drop_oldest();

@@ -1,5 +1,6 @@
 /// Counter-based random numbers and dropout masks: the same bits as core/base/random.h and core/ops/dropout.h.
 #pragma once
+#include "core/ops/dropout_seed.h"
 #include "cuda/device/kernel.cuh"
 
 namespace lorikeet::cuda {
@@ -25,6 +26,13 @@ __device__ inline Random4 philox4x32(uint64_t key, uint64_t counter_high, uint64
   }
   return {{c0, c1, c2, c3}};
 }
+
+/// core/ops/dropout_seed.h where the step's number lies on the device; `step` null: the seed is all.
+struct DropoutSeed {
+  uint64_t seed;
+  const uint32_t* step;
+  __device__ uint64_t mixed() const { return step ? (static_cast<uint64_t>(step[1]) << 32 | step[0]) * kSeedMix ^ seed : seed; }
+};
 
 /// The mask of one row of a masked matrix: a keyed hash of the column against a threshold.
 struct DropoutMask {

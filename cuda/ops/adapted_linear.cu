@@ -24,7 +24,7 @@ void low_rank_rows(Context& cx, const AdaptedLinearArgs& a, const Tensor& down) 
   for (int64_t t = 0; t < tokens; t += stretch) {
     const int64_t end = std::min(tokens, t + stretch);
     Tensor part = masked.slice(0, end - t), h = a.h->slice(t, end);
-    drop_rows(a.x.slice(t, end), part, a.dropout_row + t, a.dropout, a.dropout_seed);
+    drop_rows(a.x.slice(t, end), part, a.dropout_row + t, dropout_of(a));
     product(part, Lies::as_stored, down, Lies::turned, h);
   }
 }

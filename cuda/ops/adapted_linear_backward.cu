@@ -16,7 +16,7 @@ namespace {
 void adapter_part(Context& cx, const AdaptedLinearBackwardArgs& a, const Tensor& u, const Tensor& down, Tensor& sum) {
   if (a.dropout <= 0 || !a.accumulate_dx) {
     product(u, Lies::as_stored, down, Lies::as_stored, sum, 1, a.accumulate_dx);
-    if (a.dropout > 0) drop_rows(sum, sum, a.dropout_row, a.dropout, a.dropout_seed);
+    if (a.dropout > 0) drop_rows(sum, sum, a.dropout_row, dropout_of(a));
     return;
   }
   const int64_t tokens = a.x.dim(0), stretch = masked_rows(a.x);
@@ -25,7 +25,7 @@ void adapter_part(Context& cx, const AdaptedLinearBackwardArgs& a, const Tensor&
     const int64_t end = std::min(tokens, t + stretch);
     Tensor some = part.slice(0, end - t), to = sum.slice(t, end);
     product(u.slice(t, end), Lies::as_stored, down, Lies::as_stored, some);
-    add_dropped_rows(some, to, a.dropout_row + t, a.dropout, a.dropout_seed);
+    add_dropped_rows(some, to, a.dropout_row + t, dropout_of(a));
   }
 }
 
@@ -54,7 +54,7 @@ void adapter_gradients(Context& cx, const AdaptedLinearBackwardArgs& a, const Te
   for (int64_t t = 0; t < tokens; t += stretch) {
     const int64_t end = std::min(tokens, t + stretch);
     Tensor part = masked.slice(0, end - t);
-    drop_rows(a.x.slice(t, end), part, a.dropout_row + t, a.dropout, a.dropout_seed);
+    drop_rows(a.x.slice(t, end), part, a.dropout_row + t, dropout_of(a));
     product(u.slice(t, end), Lies::turned, part, Lies::as_stored, *a.da, 1, true);
   }
 }

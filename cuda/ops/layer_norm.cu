@@ -101,6 +101,7 @@ void layer_norm(Context&, const LayerNormArgs& a) {
   if (a.x.size() == 0) return;
   if (a.x.dtype() == DType::f64) run<double, double>(a);
   else if (a.y.dtype() == DType::bf16) run<float, Bf16>(a);
+  else if (a.y.dtype() == DType::f16) run<float, Half>(a);
   else run<float, float>(a);
 }
 

@@ -60,7 +60,8 @@ __global__ void start_kernel(Rows<const float> residual, const float* bias, Rows
 }
 
 template <class X, class Y, int N, bool kAdd>
-__global__ void drop_kernel(Rows<const X> x, Rows<Y> y, int64_t rows, int64_t width, int64_t first, uint64_t seed, DropoutRate rate) {
+__global__ void drop_kernel(Rows<const X> x, Rows<Y> y, int64_t rows, int64_t width, int64_t first, DropoutSeed from, DropoutRate rate) {
+  const uint64_t seed = from.mixed();
   for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
     const DropoutMask mask(seed, first + row, rate.threshold);
     const auto some = [&](int64_t column, auto count) {
@@ -103,12 +104,12 @@ void start(const Tensor* residual, const Tensor* bias, Tensor& y) {
 }
 
 template <class X, class Y, bool kAdd>
-void drop(const Tensor& x, Tensor& y, int64_t first, double p, uint64_t seed) {
+void drop(const Tensor& x, Tensor& y, int64_t first, const Dropout& d) {
   if (x.size() == 0) return;
   constexpr int kCount = std::is_same_v<Y, float> ? 4 : 8;
   const RowPlan plan(x.rows(), x.width(), kCount, {place(x), place(y), {nullptr, 0, 1}});  // a row by itself
   launch(kAdd ? "add_dropped_rows" : "drop_rows", plan.packed ? &drop_kernel<X, Y, kCount, kAdd> : &drop_kernel<X, Y, 1, kAdd>, {blocks_for(x.rows(), 1, kDropBlocks)}, kDropThreads, 0,
-         rows_of<X>(x), rows_of<Y>(y), x.rows(), x.width(), first, seed, DropoutRate(p));
+         rows_of<X>(x), rows_of<Y>(y), x.rows(), x.width(), first, DropoutSeed{d.seed, d.step ? static_cast<const uint32_t*>(d.step->raw()) : nullptr}, DropoutRate(d.p));
 }
 
 }  // namespace
@@ -153,14 +154,14 @@ void start_rows(const Tensor* residual, const Tensor* bias, Tensor& y) {
   else by_half_row(y.dtype(), [&](auto row) { start<decltype(row)>(residual, bias, y); });
 }
 
-void drop_rows(const Tensor& x, Tensor& y, int64_t first, double p, uint64_t seed) {
-  if (x.dtype() == DType::f32) drop<float, float, false>(x, y, first, p, seed);
-  else by_half_row(x.dtype(), [&](auto row) { drop<decltype(row), decltype(row), false>(x, y, first, p, seed); });
+void drop_rows(const Tensor& x, Tensor& y, int64_t first, const Dropout& d) {
+  if (x.dtype() == DType::f32) drop<float, float, false>(x, y, first, d);
+  else by_half_row(x.dtype(), [&](auto row) { drop<decltype(row), decltype(row), false>(x, y, first, d); });
 }
 
-void add_dropped_rows(const Tensor& x, Tensor& y, int64_t first, double p, uint64_t seed) {
-  if (x.dtype() == DType::f32) drop<float, float, true>(x, y, first, p, seed);
-  else by_half_row(x.dtype(), [&](auto row) { drop<decltype(row), float, true>(x, y, first, p, seed); });
+void add_dropped_rows(const Tensor& x, Tensor& y, int64_t first, const Dropout& d) {
+  if (x.dtype() == DType::f32) drop<float, float, true>(x, y, first, d);
+  else by_half_row(x.dtype(), [&](auto row) { drop<decltype(row), float, true>(x, y, first, d); });
 }
 
 int64_t work_bytes() { return chosen_work_bytes; }

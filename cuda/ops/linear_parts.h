@@ -18,9 +18,16 @@ void convert_rows(const Tensor& x, Tensor& y);
 /// y = residual (f32, or null: zeros) + bias (f32 [columns], or null), rounded to the type of y; y may be the residual.
 void start_rows(const Tensor* residual, const Tensor* bias, Tensor& y);
 /// y = x masked (core/ops/dropout.h), of one type; row t of x is row first + t of the masked matrix. y may be x.
-void drop_rows(const Tensor& x, Tensor& y, int64_t first, double p, uint64_t seed);
+struct Dropout {
+  double p;
+  uint64_t seed;
+  const Tensor* step;  // see AdaptedLinearArgs
+};
+template <class Args>
+Dropout dropout_of(const Args& a) { return {a.dropout, a.dropout_seed, a.dropout_step}; }
+void drop_rows(const Tensor& x, Tensor& y, int64_t first, const Dropout& d);
 /// y += x masked, y f32.
-void add_dropped_rows(const Tensor& x, Tensor& y, int64_t first, double p, uint64_t seed);
+void add_dropped_rows(const Tensor& x, Tensor& y, int64_t first, const Dropout& d);
 
 /// Most bytes of a decoded weight at a time, and of masked rows a quarter of it. 0 sets the default; for tests.
 int64_t work_bytes();

@@ -79,13 +79,16 @@ class LayerNormCudaTest : public QObject {
     }
   }
 
-  void roundsOnceToBf16() {
+  void roundsOnce() {
     const Inputs i = inputs(9, 130);
     const Tensor b = on_gpu(i.bias), x = on_gpu(i.x), w = on_gpu(i.weight);
-    Tensor exact = gpu_empty(i.x.shape()), y = gpu_empty(i.x.shape(), DType::bf16);
+    Tensor exact = gpu_empty(i.x.shape());
     layer_norm(gpu_, {x, w, &b, exact, nullptr, nullptr, 1e-5});
-    layer_norm(gpu_, {x, w, &b, y, nullptr, nullptr, 1e-5});
-    QCOMPARE(max_abs_difference(on_cpu(y), on_cpu(exact).to(DType::bf16)), 0.0);
+    for (const DType type : {DType::bf16, DType::f16}) {
+      Tensor y = gpu_empty(i.x.shape(), type);
+      layer_norm(gpu_, {x, w, &b, y, nullptr, nullptr, 1e-5});
+      QCOMPARE(max_abs_difference(on_cpu(y), on_cpu(exact).to(type)), 0.0);
+    }
   }
 
   void addsToTheGradientThatIsThere() {

@@ -163,7 +163,7 @@ class TrainerCudaTest : public QObject {
 
   void recordedStepsLearnAsOthersDo() {
     const auto run = [&](bool record) {
-      Run r(DeviceType::cuda, config_of(8), "nf4", ComputeType::f32, CheckpointPolicy::full);
+      Run r(DeviceType::cuda, config_of(8), "nf4", ComputeType::f32, CheckpointPolicy::full, "adamw", 0.1);
       r.trainer = std::make_unique<Trainer>(r.cx, *r.model, r.parameters, *r.optimizer, TrainerOptions{1, CheckpointPolicy::full, 7, record});
       const std::vector<double> losses = r.losses(12);
       const int64_t repeated = r.trainer->repeated_passes();

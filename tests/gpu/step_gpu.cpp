@@ -56,7 +56,8 @@ Json measured(const Arguments& a) {
   lora.attach(*model, spec);
   auto parameters = lora.parameters(*model);
   const auto optimizer = optimizers().get(a.text("--optimizer", "adamw")).make(parameters, {});
-  Trainer trainer(cx, *model, parameters, *optimizer, {1, checkpoint_policy_from_name(a.text("--policy", "norms+swiglu")), 1});
+  Trainer trainer(cx, *model, parameters, *optimizer,
+                  {.policy = checkpoint_policy_from_name(a.text("--policy", "norms+swiglu")), .seed = 1, .record = !a.flag("--one-by-one"), .scale_loss = cx.unit().compute == ComputeType::f16});
   const double loaded = monotonic_seconds() - began;
   std::vector<double> times;
   Json losses = Json::array();
