@@ -38,6 +38,7 @@ struct VarNode {
   Tensor grad;
   bool needs_grad = false;
   bool grad_shared = false;  // grad's storage also belongs to another Var: it may be read, not written
+  Tensor rows;                      // the value in a 16-bit type, while whoever made it keeps it up to date; else undefined
   DType grad_dtype = DType::f32;    // what an op that reads the value makes its gradient in
   std::shared_ptr<Remake> remake;   // set when backward shall make the value again
 };

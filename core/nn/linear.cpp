@@ -19,6 +19,7 @@ struct Applied {
   int64_t first_row;
   Tensor step;  // see AdaptedLinearArgs::dropout_step; undefined: none
 
+  static const Tensor* rows_of(const Var& v) { return v && v->rows.defined() ? &v->rows : nullptr; }
   void run(Context& cx, const Tensor& x, Tensor& y, Tensor& h, const LinearEpilogue& then = {}) const {
     adapted_linear(cx, {.x = x,
                         .w = *weight,
@@ -32,7 +33,9 @@ struct Applied {
                         .dropout_seed = seed,
                         .then = then,
                         .dropout_row = first_row,
-                        .dropout_step = step.defined() ? &step : nullptr});
+                        .dropout_step = step.defined() ? &step : nullptr,
+                        .a_rows = rows_of(a),
+                        .b_rows = rows_of(b)});
   }
 };
 
@@ -68,7 +71,9 @@ void linear_backward(Tape& tape, const Var& out, const Applied& layer, const Sav
                                            .da = adapted ? &tape.grad_sum(layer.a) : nullptr,
                                            .db = adapted ? &tape.grad_sum(layer.b) : nullptr,
                                            .dropout_row = layer.first_row,
-                                           .dropout_step = layer.step.defined() ? &layer.step : nullptr});
+                                           .dropout_step = layer.step.defined() ? &layer.step : nullptr,
+                                           .a_rows = Applied::rows_of(layer.a),
+                                           .b_rows = Applied::rows_of(layer.b)});
   if (needs_dx && !add_into) tape.accumulate(s.x, dx);
 }
 

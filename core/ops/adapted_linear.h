@@ -34,6 +34,9 @@ struct AdaptedLinearArgs {
   // On a device: i32 [2], the words of the step's number, low one first; the seed is then mixed_seed() of it and dropout_seed
   // (core/ops/dropout_seed.h). For recorded work, which finds each step's there.
   const Tensor* dropout_step = nullptr;
+  // a and b in the type of 16-bit rows, where the caller has them; a device else makes them at each call.
+  const Tensor* a_rows = nullptr;
+  const Tensor* b_rows = nullptr;
 };
 struct AdaptedLinearBackwardArgs {
   const Tensor& dy;       // [T, out] type of x, or f32
@@ -48,6 +51,7 @@ struct AdaptedLinearBackwardArgs {
   Tensor* db;             // [out, R] added to
   int64_t dropout_row = 0;
   const Tensor* dropout_step = nullptr;
+  const Tensor* a_rows = nullptr; const Tensor* b_rows = nullptr;
 };
 void adapted_linear(Context& cx, const AdaptedLinearArgs& a);
 void adapted_linear_backward(Context& cx, const AdaptedLinearBackwardArgs& a);

@@ -65,4 +65,14 @@ void scatter_rows(Context& cx, const Tensor& x, const Tensor& rows, Tensor& y) {
   kernels->scatter_rows(cx, x, rows, y);
 }
 
+void round_values(Context& cx, const Tensor& x, Tensor& y) {
+  ops::check_type("round_values", x, "x", DType::f32);
+  ops::check_half_row("round_values", y, "y");
+  ops::check_shape("round_values", y, "y", x.shape());
+  if (!x.contiguous() || !y.contiguous()) throw ShapeError("round_values: rows with gaps");
+  const auto* kernels = elementwise_slot().get(cx.device());
+  const OpClock::Timed timed("round_values");
+  kernels->round_values(cx, x, y);
+}
+
 }  // namespace lorikeet

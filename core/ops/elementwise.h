@@ -12,11 +12,14 @@ void add_scaled(Context& cx, Tensor& y, const Tensor& x, double s);
 void gather_rows(Context& cx, const Tensor& x, const Tensor& rows, Tensor& y);
 /// y = 0; y[rows[i]] = x[i]; rows are distinct.
 void scatter_rows(Context& cx, const Tensor& x, const Tensor& rows, Tensor& y);
+/// y = x rounded to the 16-bit type of y (f16 on a device only); x f32, both without gaps.
+void round_values(Context& cx, const Tensor& x, Tensor& y);
 struct ElementwiseKernels {
   void (*add)(Context&, const Tensor&, const Tensor&, Tensor&);
   void (*add_scaled)(Context&, Tensor&, const Tensor&, double);
   void (*gather_rows)(Context&, const Tensor&, const Tensor&, Tensor&);
   void (*scatter_rows)(Context&, const Tensor&, const Tensor&, Tensor&);
+  void (*round_values)(Context&, const Tensor&, Tensor&);
 };
 using ElementwiseFn = const ElementwiseKernels*;
 KernelSlot<ElementwiseFn>& elementwise_slot();

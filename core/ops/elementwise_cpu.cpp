@@ -1,5 +1,6 @@
 #include <cstring>
 
+#include "core/ops/bf16_rows.h"
 #include "core/ops/cpu_twins.h"
 #include "core/ops/row_kernels.h"
 
@@ -45,6 +46,6 @@ void scatter_rows_cpu(Context& cx, const Tensor& x, const Tensor& rows, Tensor& 
 
 }  // namespace
 
-const ElementwiseKernels kElementwiseCpu = {&add_cpu, &add_scaled_cpu, &gather_rows_cpu, &scatter_rows_cpu};
+const ElementwiseKernels kElementwiseCpu = {&add_cpu, &add_scaled_cpu, &gather_rows_cpu, &scatter_rows_cpu, &ops::round_rows};
 
 }  // namespace lorikeet

@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/nn/head_loss.h"
+#include "core/ops/elementwise.h"
 
 namespace lorikeet {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 // Below it a layer takes a fast card less time than starting its kernels one by one takes the host.
 constexpr double kLayerFlops = 1e11;
 constexpr size_t kMostRecorded = 32;
+constexpr int64_t kSmallPass = 512;  // tokens: models whose passes of that size are not recorded gain nothing by the rest
 constexpr int64_t kGradientAlign = 64, kIndexAlign = 4;  // elements; 256 and 16 bytes
 
 int64_t rounded_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
@@ -37,26 +39,41 @@ DeviceStep::DeviceStep(Context& cx, Model& model, const std::vector<NamedParamet
   for (const Linear* l : model.linears())
     layer_weights_ += static_cast<double>(l->out_features() * l->in_features()) / static_cast<double>(std::max<int64_t>(1, model.config().layers));
   int64_t elements = 0;
-  for (const NamedParameter& p : parameters_) elements += rounded_up(p.var->value.size(), kGradientAlign);
+  each_parameter([&](const NamedParameter& p, int64_t at) { elements = at + p.var->value.size(); });
   gradients_ = cx.empty({elements});
   sums_ = Tensor::zeros({2}, DType::f64, cx.device());
   loss_ = sums_.slice(0, 1);
   squares_ = sums_.slice(1, 2);
+  if (!record_ || !launch_bound(kSmallPass) || cx.unit().compute == ComputeType::f32) return;
+  values_ = Tensor::zeros({elements}, DType::f32, cx.device());
+  rows_ = cx.empty({elements}, row_type(cx.unit().compute));
+  each_parameter([&](const NamedParameter& p, int64_t at) {
+    Tensor here = part(values_, p, at);
+    here.copy_from(p.var->value);
+    p.var->value = here;
+  });
 }
 
-void DeviceStep::begin() {
-  device_memory(cx_.device()).zero(gradients_.raw(), gradients_.bytes());
-  device_memory(cx_.device()).zero(sums_.raw(), sums_.bytes());
+template <class F>
+void DeviceStep::each_parameter(const F& f) const {
   int64_t at = 0;
   for (const NamedParameter& p : parameters_) {
-    p.var->grad = gradients_.slice(at, at + p.var->value.size()).reshaped(p.var->value.shape());
-    p.var->grad_shared = false;
+    f(p, at);
     at += rounded_up(p.var->value.size(), kGradientAlign);
   }
 }
 
-void DeviceStep::end() {
-  for (const NamedParameter& p : parameters_) p.var->grad = Tensor();
+Tensor DeviceStep::part(const Tensor& all, const NamedParameter& p, int64_t at) const { return all.slice(at, at + p.var->value.size()).reshaped(p.var->value.shape()); }
+
+void DeviceStep::begin() {
+  device_memory(cx_.device()).zero(gradients_.raw(), gradients_.bytes());
+  device_memory(cx_.device()).zero(sums_.raw(), sums_.bytes());
+  if (rows_.defined()) round_values(cx_, values_, rows_);
+  each_parameter([&](const NamedParameter& p, int64_t at) {
+    p.var->grad = part(gradients_, p, at);
+    p.var->grad_shared = false;
+    if (rows_.defined()) p.var->rows = part(rows_, p, at);
+  });
 }
 
 std::vector<double> DeviceStep::sums() const {

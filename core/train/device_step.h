@@ -19,11 +19,10 @@ class DeviceStep {
  public:
   /// `record` false: every pass is given kernel by kernel.
   DeviceStep(Context& cx, Model& model, const std::vector<NamedParameter>& parameters, CheckpointPolicy policy, bool record);
-  /// Gradients and loss become zero; the parameters have their gradients from now until end().
+  /// Gradients and loss become zero; the parameters have their gradients, and their values as rows, from now on.
   void begin();
   /// Forward and backward of a micro-batch: gradients of the sum of its losses, times `loss_scale`. Throws ShapeError.
   void add(const TokenBatch& batch, double loss_scale, uint64_t dropout_seed);
-  void end();
   Tensor& loss() { return loss_; }        // f64 [1]: sum of the token losses
   Tensor& squares() { return squares_; }  // f64 [1]: room for the gradients' sum of squares
   /// Both, in this order; waits.
@@ -50,6 +49,9 @@ class DeviceStep {
     double loss_scale;
   };
   bool launch_bound(int64_t tokens) const;
+  /// The parameter's part of a tensor that holds all of them.
+  Tensor part(const Tensor& all, const NamedParameter& p, int64_t at) const;
+  template <class F> void each_parameter(const F& f) const;
   Pass sent(TokenBatch batch, const Targets& targets, int64_t places, double loss_scale, uint64_t dropout_seed);
   void run(const Pass& pass);
   void run_recorded(const PassShape& shape, const Pass& pass);
@@ -62,6 +64,7 @@ class DeviceStep {
   bool record_;
   double layer_weights_ = 0;
   Tensor gradients_, sums_, loss_, squares_, indices_;
+  Tensor values_, rows_;  // of all parameters, where passes are small: rounded together, once a step
   std::map<PassShape, Recorded> recorded_;
   int64_t uses_ = 0, repeated_ = 0;
 };

@@ -32,6 +32,7 @@ class GradientScope {
     for (const NamedParameter& p : parameters_) {
       p.var->grad = Tensor();
       p.var->grad_shared = false;
+      p.var->rows = Tensor();
     }
   }
   const std::vector<NamedParameter>& parameters_;

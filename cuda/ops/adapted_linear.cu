@@ -37,15 +37,15 @@ void adapted_linear(Context& cx, const AdaptedLinearArgs& a) {
   const DeviceWeight& w = device_weight("adapted_linear", a.w);
   if (a.x.dim(0) == 0) return;
   if (!a.y.defined()) {
-    if (a.a->dim(0) > 0) low_rank_rows(cx, a, as_type(*a.a, type));
+    if (a.a->dim(0) > 0) low_rank_rows(cx, a, as_type(a.a_rows ? *a.a_rows : *a.a, type));
     return;
   }
   const LinearEpilogue& then = a.then;
   bool started = then.residual || a.bias;
   if (started && (a.bias || !same_place(*then.residual, a.y))) start_rows(then.residual, a.bias, a.y);
   if (a.a && a.a->dim(0) > 0) {
-    low_rank_rows(cx, a, as_type(*a.a, type));
-    product(*a.h, Lies::as_stored, as_type(*a.b, type), Lies::turned, a.y, static_cast<float>(a.scale), started);
+    low_rank_rows(cx, a, as_type(a.a_rows ? *a.a_rows : *a.a, type));
+    product(*a.h, Lies::as_stored, as_type(a.b_rows ? *a.b_rows : *a.b, type), Lies::turned, a.y, static_cast<float>(a.scale), started);
     started = true;
   }
   if (!multiply_few(w, a.x, a.y, started)) {

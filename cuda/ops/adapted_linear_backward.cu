@@ -71,8 +71,8 @@ void adapted_linear_backward(Context& cx, const AdaptedLinearBackwardArgs& a) {
   Tensor u, down;
   if (adapter) {
     u = cx.empty({a.x.dim(0), a.a->dim(0)}, type);
-    product(dy, Lies::as_stored, as_type(*a.b, type), Lies::as_stored, u, static_cast<float>(a.scale));
-    if (a.dx) down = as_type(*a.a, type);
+    product(dy, Lies::as_stored, as_type(a.b_rows ? *a.b_rows : *a.b, type), Lies::as_stored, u, static_cast<float>(a.scale));
+    if (a.dx) down = as_type(a.a_rows ? *a.a_rows : *a.a, type);
   }
   if (a.dx) input_gradient(cx, a, w, dy, adapter ? &u : nullptr, down);
   if (adapter) adapter_gradients(cx, a, dy, u);

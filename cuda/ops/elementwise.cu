@@ -6,6 +6,7 @@
 // type of 2, 4 or 8 bytes goes the same way; scattered rows are distinct, so no two threads write one place. Deterministic.
 #include "core/base/error.h"
 #include "cuda/device/pack.cuh"
+#include "cuda/ops/linear_parts.h"
 #include "cuda/ops/twins.h"
 
 namespace lorikeet::cuda {
@@ -121,8 +122,10 @@ void scatter_rows(Context&, const Tensor& x, const Tensor& rows, Tensor& y) {
   by_word(x, y, [&](auto word) { move_rows<typename decltype(word)::type>("scatter_rows", x, nullptr, y, named.data<int32_t>(), x.rows()); });
 }
 
+void round_values(Context&, const Tensor& x, Tensor& y) { convert_rows(x, y); }
+
 }  // namespace
 
-const ElementwiseKernels kElementwise = {&add, &add_scaled, &gather_rows, &scatter_rows};
+const ElementwiseKernels kElementwise = {&add, &add_scaled, &gather_rows, &scatter_rows, &round_values};
 
 }  // namespace lorikeet::cuda

@@ -152,6 +152,22 @@ class ElementwiseCudaTest : public QObject {
     scatter_rows(gpu_, none, Tensor::empty({0}, DType::i32), some);
     for (const double v : on_cpu(some).to_vector<double>()) QCOMPARE(v, 0.0);
   }
+
+  void valuesAreRounded() {
+    for (const int64_t n : {1, 7, 1000, 4099}) {
+      const Tensor x = random_tensor({n}, 3);
+      for (const DType type : {DType::bf16, DType::f16}) {
+        Tensor y = gpu_empty({n}, type);
+        round_values(gpu_, on_gpu(x), y);
+        QCOMPARE(max_abs_difference(on_cpu(y), x.to(type)), 0.0);
+      }
+      Tensor y = Tensor::empty({n}, DType::bf16);
+      round_values(cpu_, x, y);
+      QCOMPARE(max_abs_difference(y, x.to(DType::bf16)), 0.0);
+    }
+    Tensor y = Tensor::empty({3}, DType::f16);
+    VERIFY_THROWS((round_values(cpu_, random_tensor({3}, 1), y), 0), UnsupportedError, "on a GPU only");
+  }
 };
 
 LORIKEET_TEST_MAIN(ElementwiseCudaTest)

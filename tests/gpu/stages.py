@@ -148,7 +148,8 @@ def step(bench, log, seconds=None, **options):
 
 def stage_determinism(bench):
     kinds = [dict(shape="135m", length=512, rows=2, accumulation=2, steps=4), dict(shape="135m", length=512, rows=1, steps=3, compute="f32"),
-             dict(shape="1b", length=512, rows=1, steps=3, policy="full")]
+             dict(shape="1b", length=512, rows=1, steps=3, policy="full"),
+             dict(shape="135m", length=512, rows=1, steps=6, compute="f16")]
     if bench.small:
         kinds = [dict(shape="tiny", length=20, rows=2, steps=2, rank=4)]
     table = []
@@ -179,7 +180,8 @@ def step_plan(bench):
         return [("135m", {**tiny, "length": 20}), ("8b-memory-short", {**tiny, "length": 16}), ("8b-memory-long", {**tiny, "length": 32})]
     eight = dict(shape="8b", length=4096, rows=2, rank=16, steps=5)
     memory = dict(shape="8b", rows=1, rank=32, steps=2, policy="offload")
-    return [("135m", dict(shape="135m", length=512, rows=1, steps=20)), ("8b", eight), ("8b-full", {**eight, "policy": "full", "steps": 4}),
+    small = dict(shape="135m", length=512, rows=1, steps=20)
+    return [("135m", small), ("135m-one-by-one", {**small, "one-by-one": True}), ("135m-f16", {**small, "compute": "f16"}), ("8b", eight), ("8b-full", {**eight, "policy": "full", "steps": 4}),
             ("8b-memory-short", {**memory, "length": 4096}), ("8b-memory-long", {**memory, "length": 16384}), ("1b", dict(shape="1b", length=4096, rows=2, steps=5)),
             ("8b-short", {**eight, "length": 512, "rows": 1}), ("65b", dict(shape="65b", length=512, rows=1, rank=16, steps=2, policy="full")),
             ("70b", dict(shape="70b", length=512, rows=1, rank=16, steps=2, policy="full"))]

@@ -14,6 +14,8 @@ constexpr int64_t kMostDecoded = 256 << 20;  // a weight, or a panel of a larger
 constexpr int64_t kMostLogits = 256 << 20;   // a chunk of logits in f32
 constexpr int64_t kWorkspace = 32 << 20;     // of the product library
 constexpr double kShareOfPeak = 0.35;        // of a card's dense products that a whole step reaches, small ops included
+constexpr double kShareOfBandwidth = 0.8, kDecodedBytes = 2.5;  // of a weight: four bits read, 16 written
+constexpr double kKernelsOfLayer = 90, kSecondsOfKernel = 3e-6;  // of a pass in both directions; the least a small one takes
 
 /// Of the embedding table where it stays on the host.
 uint64_t host_table_bytes(const ModelFacts& m) {
@@ -24,7 +26,12 @@ uint64_t host_table_bytes(const ModelFacts& m) {
 
 }  // namespace
 
-double gpu_flops(const Card& card) { return card.teraflops * 1e12 * kShareOfPeak; }
+double gpu_pass_seconds(const Card& card, const ModelConfig& model, double flops, double passes) {
+  double weights = 0;
+  for (const LinearShape& s : linear_shapes(model)) weights += static_cast<double>(s.rows) * static_cast<double>(s.columns);
+  const double decoding = passes * weights * kDecodedBytes / (card.bandwidth * 1e9 * kShareOfBandwidth);
+  return flops / (card.teraflops * 1e12 * kShareOfPeak) + decoding + static_cast<double>(model.layers) * kKernelsOfLayer * kSecondsOfKernel;
+}
 
 PlanBytes estimate_gpu_memory(const MemoryQuestion& q) {
   const ModelConfig& m = q.model.config;
@@ -35,7 +42,7 @@ PlanBytes estimate_gpu_memory(const MemoryQuestion& q) {
   const auto trainable = static_cast<uint64_t>(q.trainable);
   PlanBytes b;
   b.weights = weight_size(q.config, q.model).bytes - host_table_bytes(q.model);
-  b.adapter = trainable * 4 * 2;  // values and gradients
+  b.adapter = trainable * (row == 2 ? 4 + 4 + 2 : 4 + 4);  // values, gradients, and the values as rows
   b.optimizer = optimizer_kind(q.config).paged ? 0 : optimizer_state_bytes(q);
   const int64_t longest = std::min(tokens, q.batches.longest_document);
   // Of one micro-batch the gradients of the adapter come while what the blocks saved goes.

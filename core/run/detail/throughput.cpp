@@ -83,7 +83,9 @@ double estimated_tokens_per_s(const RunConfig& c, const ModelFacts& m, const Bat
   const double flops = 2 * (passes * (linears + attention) + head);
   if (device_of(c.device.kind) == DeviceType::cpu)
     return flops_per_thread(unit_of(c)) * static_cast<double>(std::max<int64_t>(c.device.threads, 1)) / std::max(flops, 1.0);
-  return card ? gpu_flops(*card) / std::max(flops, 1.0) : 0;
+  if (!card) return 0;
+  const double tokens = static_cast<double>(std::max<int64_t>(b.most_tokens, 1));
+  return tokens / gpu_pass_seconds(*card, m.config, flops * tokens, passes);
 }
 
 }  // namespace lorikeet::detail
