@@ -193,7 +193,7 @@ Plan Planner::plan(const RunConfig& wanted, const Card* card) const {
   const CardScope scope = use_device(card ? "cpu" : given.device.kind);
   if (card) given.device.kind = "cuda";
   if (card && given.device.compute == "auto") given.device.compute = given.quantization.format == "f32" ? "f32" : card->capability >= 80 ? "bf16" : "f16";
-  add_compute_findings(p.findings, given);
+  add_compute_findings(p.findings, given, card);
   RunConfig c = given;
   try {
     if (!c.adapter.from.empty() && !has_error(p.findings)) take_over_adapter(c, {});

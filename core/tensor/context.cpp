@@ -14,6 +14,8 @@ Context::Context(int threads, DeviceType device, std::vector<int> cpus)
 
 void Context::set_compute(ComputeType compute) {
   if (compute == ComputeType::f16 && device_ == DeviceType::cpu) throw UnsupportedError("products of f16 numbers are computed on a GPU only; use bf16 or f32 on the CPU");
+  if (compute == ComputeType::bf16 && device_ != DeviceType::cpu && !device_memory(device_).fast_bf16())
+    throw UnsupportedError("this GPU is older than compute capability 8.0 and multiplies no bf16 numbers; use f16 or f32");
   compute_ = compute;
 }
 

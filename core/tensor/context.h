@@ -24,7 +24,7 @@ class Context {
   int threads() const { return pool_->threads(); }
   CpuLevel level() const { return level_; }
   void set_level(CpuLevel level) { level_ = level; }
-  /// What matrix products compute in; f32 unless set. Throws UnsupportedError for f16 on the CPU.
+  /// What matrix products compute in; f32 unless set. Throws UnsupportedError for f16 on the CPU and bf16 on a device without.
   void set_compute(ComputeType compute);
   CpuUnit unit() const { return {level_, compute_}; }
   /// A tensor on the context's device, contents undefined.

@@ -48,17 +48,20 @@ class Capture {
 
 class Graph final : public RecordedWork {
  public:
-  Graph(cudaGraph_t graph, uint64_t bytes) : bytes_(bytes) {
-    LORIKEET_CUDA(cudaGraphInstantiate(&run_, graph, 0));
+  /// Takes `run` over. Not while the stream of recorded work stands in for the job's.
+  Graph(cudaGraphExec_t run, uint64_t bytes) : run_(run), bytes_(bytes) {}
+  ~Graph() override {
+    cudaStreamSynchronize(stream_);  // it may still run; what failed is reported by the next checked call
+    cudaGraphExecDestroy(run_);
   }
-  ~Graph() override { cudaGraphExecDestroy(run_); }  // the driver keeps what still runs
   void run() override {
     step_memory_used_again(bytes_);
-    LORIKEET_CUDA(cudaGraphLaunch(run_, stream()));
+    LORIKEET_CUDA(cudaGraphLaunch(run_, stream_));
   }
 
  private:
-  cudaGraphExec_t run_ = nullptr;
+  cudaStream_t stream_ = stream();
+  cudaGraphExec_t run_;
   uint64_t bytes_;
   std::shared_ptr<void> memory_ = hold_step_memory();
 };
@@ -67,13 +70,15 @@ class Graph final : public RecordedWork {
 
 std::unique_ptr<RecordedWork> record(const std::function<void()>& work) {
   begin_recorded_memory();
+  cudaGraphExec_t run = nullptr;
   try {
     Capture capture;
     work();
-    return std::make_unique<Graph>(capture.end(), end_recorded_memory());
+    LORIKEET_CUDA(cudaGraphInstantiate(&run, capture.end(), 0));
   } catch (const CudaError& e) {  // the device works on: it can be given the work kernel by kernel
     throw UnsupportedError(e.what());
   }
+  return std::make_unique<Graph>(run, end_recorded_memory());
 }
 
 void not_while_recording(const char* what) {

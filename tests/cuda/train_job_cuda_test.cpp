@@ -102,6 +102,10 @@ class TrainJobCudaTest : public QObject {
       const OldDevice old;
       const Json trial = run_selftest(1)["levels"].back();
       QVERIFY2(trial["passed"].get<bool>() && trial["f16"]["max_error"].get<double>() < 1e-3 && !trial.contains("bf16"), dump_json(trial).c_str());
+      RunConfig refused = c;
+      refused.device.compute = "bf16";
+      VERIFY_THROWS(make_train_job(refused, {}, path("refused_on_old"))->run({}, {}), ConfigError, "older than compute capability 8.0");
+      QVERIFY(!fs::exists(path("refused_on_old")));
       const auto train = make_train_job(c, {}, path("old"));
       QCOMPARE(train_until(*train, 3), JobOutcome::cancelled);
       QCOMPARE(run_information(path("old"))["config"]["device"]["compute"].get<std::string>(), std::string("f16"));

@@ -103,8 +103,13 @@ void add_field_findings(std::vector<Finding>& out, const RunConfig& c) {
   if (c.adapter.dora) out.push_back(with_fix(finding("error", "adapter.dora", "DoRA is not in this version."), "Plain LoRA", "adapter.dora", false));
 }
 
-void add_compute_findings(std::vector<Finding>& out, const RunConfig& c) {
-  if (device_of(c.device.kind) != DeviceType::cpu) return;
+void add_compute_findings(std::vector<Finding>& out, const RunConfig& c, const Card* card) {
+  if (device_of(c.device.kind) != DeviceType::cpu) {
+    const bool has_bf16 = card ? card->capability >= 80 : !has_device(DeviceType::cuda) || device_memory(DeviceType::cuda).fast_bf16();
+    if (c.device.compute == "bf16" && !has_bf16)
+      out.push_back(with_fix(finding("error", "device.compute", "This GPU is older than compute capability 8.0 and multiplies no bf16 numbers."), "Use f16", "device.compute", "f16"));
+    return;
+  }
   if (c.device.compute == "bf16" && fast_compute(cpu_level()) != ComputeType::bf16)
     out.push_back(with_fix(finding("warning", "device.compute", "This CPU has no fast unit for bf16: products of bf16 numbers are computed in f32, which saves no time."),
                            "Decide automatically", "device.compute", "auto"));

@@ -12,8 +12,8 @@ namespace lorikeet::detail {
 Finding finding(std::string severity, std::string key, std::string text);
 /// From the settings alone: values out of range, each with its field.
 void add_field_findings(std::vector<Finding>& out, const RunConfig& config);
-/// What device.compute does not suit.
-void add_compute_findings(std::vector<Finding>& out, const RunConfig& config);
+/// What device.compute does not suit; `card`: one that is not here, else null.
+void add_compute_findings(std::vector<Finding>& out, const RunConfig& config, const Card* card);
 void add_model_findings(std::vector<Finding>& out, const RunConfig& config, const ModelFacts& model);
 /// Names among the targets and keys of the patterns that no module answers to.
 void add_idle_name_findings(std::vector<Finding>& out, const std::vector<LinearShape>& linears, const AdapterSpec& spec);

@@ -61,6 +61,8 @@ void resolve_device(RunConfig& c) {
   c.device.kind = chosen_device(c.device.kind);
   const CardScope card = use_device(c.device.kind);
   c.device.compute = compute_type_name(compute_type_of(c));
+  if (const DeviceType device = device_of(c.device.kind); c.device.compute == "bf16" && device != DeviceType::cpu && has_device(device) && !device_memory(device).fast_bf16())
+    throw ConfigError("device.compute", "device.compute: this GPU is older than compute capability 8.0 and multiplies no bf16 numbers; use auto, f16 or f32");
   resolve_threads(c);
 }
 

@@ -84,6 +84,9 @@ class CardsTest : public QObject {
     QCOMPARE(activations("T4", "auto"), activations("T4", "f16"));
     QCOMPARE(activations("T4", "auto"), activations("RTX 3060", "auto"));
     QVERIFY(activations("T4", "auto") < activations("T4", "f32"));
+    c.device.compute = "bf16";
+    const Plan refused = planner.plan(c, &card_named("T4"));
+    QVERIFY(std::any_of(refused.findings.begin(), refused.findings.end(), [](const Finding& f) { return f.key == "device.compute" && f.severity == "error" && f.fix_value == Json("f16"); }));
     c.device.kind = "cpu";
     c.device.compute = "f16";
     const Plan here = planner.plan(c);
