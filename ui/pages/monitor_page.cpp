@@ -229,11 +229,12 @@ void MonitorPage::refreshCaptions(double at_x) {
   QString norm = where + QString::number(s.grad_norm, 'f', 2);
   if (vm_.clipNorm() > 0) norm += QStringLiteral(" · ") + tr("clipped at %1 in %2 steps").arg(vm_.clipNorm()).arg(vm_.clippedSteps());
   norm_->setCaption(norm);
-  speed_->setCaption(where + counted(double(s.tokens_per_s)));
+  QString speed = where + counted(double(s.tokens_per_s));
+  if (!vm_.gpuText().isEmpty()) speed += QStringLiteral(" · ") + vm_.gpuText();  // beside the memory's figures there is no room
+  speed_->setCaption(speed);
   QString memory = where + tr("process %1").arg(QString::fromStdString(human_bytes(s.host_bytes)));
   if (s.device_bytes > 0) memory += QStringLiteral(" · ") + tr("device %1").arg(QString::fromStdString(human_bytes(s.device_bytes)));
   if (vm_.plannedBytes() > 0) memory += QStringLiteral(" · ") + tr("planned %1").arg(QString::fromStdString(human_bytes(uint64_t(vm_.plannedBytes()))));
-  if (!vm_.gpuText().isEmpty()) memory += QStringLiteral(" · ") + vm_.gpuText();
   memory_->setCaption(memory);
 }
 

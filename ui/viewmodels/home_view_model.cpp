@@ -30,6 +30,7 @@ const RunRow* HomeViewModel::interrupted() const {
 void HomeViewModel::takeDevice(const Json& info) {
   const auto text = [](const Json& v) { return QString::fromStdString(v.is_string() ? v.get<std::string>() : dump_json(v)); };
   device_lines_.clear();
+  device_short_.clear();
   if (const auto cpu = info.find("cpu"); cpu != info.end() && cpu->is_object()) {
     const QString level = cpu->contains("level") ? text((*cpu)["level"]) : QString();
     device_short_ = level.isEmpty() ? tr("CPU") : tr("CPU · %1").arg(level);
@@ -43,7 +44,12 @@ void HomeViewModel::takeDevice(const Json& info) {
   const bool any = gpus != info.end() && gpus->is_array() && !gpus->empty();
   if (!any) device_lines_.push_back({tr("GPU"), tr("none")});
   else
-    for (const Json& gpu : *gpus) device_lines_.push_back({tr("GPU"), gpu.is_object() && gpu.contains("name") ? text(gpu["name"]) : text(gpu)});
+    for (const Json& gpu : *gpus) {
+      const bool named = gpu.is_object() && gpu.contains("name"), sized = named && gpu.contains("bytes") && gpu["bytes"].is_number();
+      const QString name = named ? text(gpu["name"]) : text(gpu);
+      device_lines_.push_back({tr("GPU"), sized ? tr("%1 · %2").arg(name, QString::fromStdString(human_bytes(gpu["bytes"].get<uint64_t>()))) : name});
+      if (named && gpu.value("usable", false) && !device_short_.startsWith(tr("GPU"))) device_short_ = tr("GPU · %1").arg(name);
+    }
   if (const auto refused = info.find("refused"); refused != info.end() && refused->is_array())
     for (const Json& one : *refused) {
       const QString why = text(one);

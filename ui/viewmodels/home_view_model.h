@@ -22,7 +22,7 @@ class HomeViewModel : public QObject {
   /// The newest run that was interrupted (not stopped by its user); null when none.
   const RunRow* interrupted() const;
   const std::vector<DeviceLine>& deviceLines() const { return device_lines_; }
-  /// "CPU · AVX2", for the status bar.
+  /// "GPU · RTX 4090" where one can be used, else "CPU · AVX2": for the status bar.
   const QString& deviceShort() const { return device_short_; }
 
  signals:
