@@ -70,9 +70,11 @@ double Trainer::run_alone(const std::vector<TokenBatch>& micro_batches, double g
 /// A gradient that is too large for f16 is no fault of the batch: the pass is done again with a smaller scale.
 void Trainer::step_on_device(const std::vector<TokenBatch>& micro_batches, double per_token, double learning_rate, int64_t step, const std::stop_token& stop, StepResult& result) {
   if (!device_step_) device_step_ = std::make_unique<DeviceStep>(cx_, model_, parameters_, options_.policy, options_.record);
+  const LossScale before = loss_scale_;
   do try_on_device(micro_batches, per_token, learning_rate, step, stop, result);
   while (!result.finite && std::isfinite(result.loss) && loss_scale_.lower());
   if (result.finite) loss_scale_.good_step();
+  else loss_scale_ = before;  // no scale helps: the next step shall not begin with one under which gradients vanish
 }
 
 /// Loss and norm stay on the device until the update was given to it too: the host runs ahead, and waits once.
